@@ -1,0 +1,1 @@
+//! The mock Kubernetes API server: many clusters in one process.

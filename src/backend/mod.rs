@@ -1,0 +1,1 @@
+//! Where objects live when it is not the mock.

@@ -1,0 +1,44 @@
+//! Flags -> values -> one call each. The only place that prints and chooses exit codes.
+
+mod completion;
+mod failure;
+mod version;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+pub use failure::Failure;
+
+/// Scale simulation and benchmarks for add-on management of more than 10,000 Kubernetes clusters with Argo CD and Flux.
+#[derive(Debug, Parser)]
+#[command(name = "flamboyance", version, arg_required_else_help = true, max_term_width = 120)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the completion script of a shell
+    Completion(completion::Args),
+    /// Print the version, the commit and the features of this build
+    Version(version::Args),
+}
+
+impl Command {
+    fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Completion(args) => completion::run(&args),
+            Self::Version(args) => version::run(&args),
+        }
+    }
+}
+
+/// Parses the command line, runs the command and says how it ended.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command.run() {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,1 @@
+//! Live runs: processes, the measuring pipe, the driver of changes.

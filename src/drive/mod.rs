@@ -1,0 +1,4 @@
+//! How a scenario runs: real processes and sockets (`live`), or a simulated clock (`virtual_time`).
+
+pub mod live;
+pub mod virtual_time;

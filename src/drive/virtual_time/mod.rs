@@ -1,0 +1,1 @@
+//! Virtual runs: the same machines on a simulated clock.

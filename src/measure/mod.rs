@@ -1,0 +1,1 @@
+//! What happened: histograms, hops, resources, warnings.

@@ -1,0 +1,1 @@
+//! The others: Flux controllers and workloads as pure machines.

@@ -1,0 +1,1 @@
+//! What we say: terminal and HTML.

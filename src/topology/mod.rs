@@ -1,0 +1,1 @@
+//! Who manages what: clusters in, the manager of each out.
