@@ -13,6 +13,8 @@ pub struct Scenario {
     pub hash: String,
     /// The `--set` overrides that are part of it, in order.
     pub set: Vec<String>,
+    /// The effective scenario as YAML: every default filled in. Parsed again it gives the same hash.
+    pub effective: String,
     /// The clusters.
     pub fleet: Fleet,
     /// The catalogue; `AddonId` is the index.
@@ -167,12 +169,29 @@ impl Objects {
 }
 
 /// Cluster labels that must all match; empty selects every cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
     /// Label to one of these values.
     pub labels: BTreeMap<String, Vec<String>>,
     /// Of the clusters that match, this share, in parts per million, chosen by seed.
     pub share_ppm: u32,
+}
+
+impl Default for Selector {
+    /// Every cluster.
+    fn default() -> Self {
+        Self { labels: BTreeMap::new(), share_ppm: 1_000_000 }
+    }
+}
+
+/// Labels that the fleet puts on every cluster besides those of the scenario; selectors may name them.
+pub mod label {
+    /// One of the scenario's regions.
+    pub const REGION: &str = "region";
+    /// One of the scenario's environments.
+    pub const ENVIRONMENT: &str = "environment";
+    /// The Kubernetes minor version, such as `1.36`.
+    pub const KUBERNETES: &str = "kubernetes";
 }
 
 /// Minor versions of Kubernetes 1.x, both ends included.
