@@ -1,4 +1,9 @@
-//! Small integers that name things of one run. An id is an index: dense, starting at zero, meaningless elsewhere.
+//! Small integers that name things of one run. An id is an index: dense, starting at zero, meaningless elsewhere. And the
+//! uids of objects, which mean the same everywhere.
+
+mod uid;
+
+pub use uid::Uid;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -11,13 +11,12 @@ mod blob;
 pub mod instant;
 mod meta;
 mod render;
-mod uid;
 mod value;
 
+pub use crate::ids::Uid;
 pub use blob::{Blob, shared_text};
 pub use meta::{Manager, Meta, Owner};
 pub use render::Form;
-pub use uid::Uid;
 pub use value::Malformed;
 
 use super::schema::Resource;

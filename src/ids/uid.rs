@@ -11,7 +11,15 @@ pub struct Uid(pub u128);
 impl Uid {
     /// The uid of the `incarnation`-th object of this name (0 for the first one; deleting and creating again counts up).
     #[must_use]
-    pub fn derive(seed: u64, cluster: u32, group: &str, kind: &str, namespace: &str, name: &str, incarnation: u64) -> Self {
+    pub fn derive(
+        seed: u64,
+        cluster: u32,
+        group: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        incarnation: u64,
+    ) -> Self {
         let mut hash = Sha256::new();
         hash.update(seed.to_le_bytes());
         hash.update(cluster.to_le_bytes());
