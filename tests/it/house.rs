@@ -51,7 +51,8 @@ fn no_folder_is_a_drawer_for_everything() {
 
 #[test]
 fn committed_results_stay_below_twenty_megabytes() {
-    let bytes: u64 = files_below(&root().join("results")).iter().filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum();
+    let bytes: u64 =
+        files_below(&root().join("results")).iter().filter_map(|path| path.metadata().ok()).map(|m| m.len()).sum();
     assert!(bytes < 20_000_000, "{bytes} bytes in results/");
 }
 

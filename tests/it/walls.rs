@@ -9,8 +9,23 @@ use std::path::{Path, PathBuf};
 
 /// The flow, from left to right. A module may name itself and what stands left of it.
 const FLOW: &[&str] = &[
-    "units", "ids", "seed", "clock", "calls", "scenario", "fleet", "topology", "reconcile", "model", "apiserver", "backend",
-    "measure", "drive", "record", "report", "cli",
+    "units",
+    "ids",
+    "seed",
+    "clock",
+    "calls",
+    "scenario",
+    "fleet",
+    "topology",
+    "reconcile",
+    "model",
+    "apiserver",
+    "backend",
+    "measure",
+    "drive",
+    "record",
+    "report",
+    "cli",
 ];
 
 /// What stands left but must not be named all the same.
@@ -26,20 +41,57 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
 
 /// Modules (by path prefix) that decide and never act: what they may not name.
 const PURE: &[&str] = &[
-    "units", "ids", "seed", "calls", "scenario", "fleet", "topology", "reconcile", "model", "measure/hops", "measure/hist",
-    "measure/signal", "drive/virtual_time", "apiserver/life", "apiserver/select", "apiserver/apply", "apiserver/patch",
-    "apiserver/defaults", "apiserver/prune", "apiserver/validate",
+    "units",
+    "ids",
+    "seed",
+    "calls",
+    "scenario",
+    "fleet",
+    "topology",
+    "reconcile",
+    "model",
+    "measure/hops",
+    "measure/hist",
+    "measure/signal",
+    "drive/virtual_time",
+    "apiserver/life",
+    "apiserver/select",
+    "apiserver/apply",
+    "apiserver/patch",
+    "apiserver/defaults",
+    "apiserver/prune",
+    "apiserver/validate",
 ];
 
 /// The rims inside pure folders.
 const RIMS: &[&str] = &["scenario/load"];
 
-const IMPURE_NAMES: &[&str] =
-    &["tokio::", "kube::", "kube_runtime::", "hyper::", "hyper_util::", "std::net", "std::fs", "std::process", "crate::clock", "clock::now"];
+const IMPURE_NAMES: &[&str] = &[
+    "tokio::",
+    "kube::",
+    "kube_runtime::",
+    "hyper::",
+    "hyper_util::",
+    "std::net",
+    "std::fs",
+    "std::process",
+    "crate::clock",
+    "clock::now",
+];
 
 /// Where files may be touched.
-const FILE_RIMS: &[&str] =
-    &["scenario/load", "record", "report", "apiserver", "backend", "measure/process", "measure/host", "drive/live", "cli", "bin"];
+const FILE_RIMS: &[&str] = &[
+    "scenario/load",
+    "record",
+    "report",
+    "apiserver",
+    "backend",
+    "measure/process",
+    "measure/host",
+    "drive/live",
+    "cli",
+    "bin",
+];
 
 #[test]
 fn imports_point_backwards_along_the_flow() {

@@ -1,0 +1,137 @@
+//! Does the machine hold what the scenario asks for? Told before the start, with the arithmetic.
+//!
+//! In: counts of the world and what the machine has. Out: nothing, or the sum that does not fit. Pure: the caller reads
+//! the machine.
+
+use crate::units::Span;
+
+/// What a run will hold at its peak, from the scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// Managed clusters.
+    pub clusters: u64,
+    /// Apps at the peak.
+    pub apps: u64,
+    /// Objects of one installation, Flux objects included, on average.
+    pub objects_per_app: u64,
+    /// Watches that managers hold per cluster.
+    pub watches_per_cluster: u64,
+    /// Limit of history over both servers, bytes.
+    pub history_bytes: u64,
+    /// Processes with sockets of their own.
+    pub processes: u64,
+    /// HTTP/2 connections per manager.
+    pub connections: u64,
+}
+
+/// What the machine has.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// `MemAvailable`.
+    pub memory_bytes: u64,
+    /// The limit of open files after raising it.
+    pub files: u64,
+}
+
+/// Why the scenario does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooMuch {
+    /// Memory.
+    #[error(
+        "this scenario needs about {need_mib} MiB and the machine has {have_mib} MiB available: {clusters} clusters x {CLUSTER_BYTES} B \
+         + {objects} objects x {OBJECT_BYTES} B + {watches} watches x {WATCH_BYTES} B + {history_mib} MiB of history; \
+         lower fleet.clusters or run.historyBytes, or free memory"
+    )]
+    Memory {
+        /// Needed, MiB.
+        need_mib: u64,
+        /// Available, MiB.
+        have_mib: u64,
+        /// Clusters.
+        clusters: u64,
+        /// Objects at the peak.
+        objects: u64,
+        /// Watches at the peak.
+        watches: u64,
+        /// History, MiB.
+        history_mib: u64,
+    },
+    /// Open files.
+    #[error("this scenario needs about {need} open files and the limit is {have}: raise it with `ulimit -n {need}`")]
+    Files {
+        /// Needed in the hungriest process.
+        need: u64,
+        /// The limit.
+        have: u64,
+    },
+}
+
+/// An idle cluster with its namespaces, in all processes. Assumed until a run has measured it.
+const CLUSTER_BYTES: u64 = 16 << 10;
+/// An object at rest, its entry in a client cache and its share of an index. Assumed until a run has measured it.
+const OBJECT_BYTES: u64 = 4 << 10;
+/// A watch on both ends: 2.2 KiB in the server, 3 KiB in the client, 8 KiB in kube's line reader (measured, idle).
+const WATCH_BYTES: u64 = 14 << 10;
+/// Files a process has open beside its connections: pipes, epoll, listeners, libraries.
+const FILES_BESIDE: u64 = 64;
+
+/// Compares need and machine.
+///
+/// # Errors
+/// The first sum that does not fit.
+pub fn check(need: Need, machine: Machine) -> Result<(), TooMuch> {
+    let objects = need.apps * need.objects_per_app;
+    let watches = need.clusters * need.watches_per_cluster;
+    let bytes = need.clusters * CLUSTER_BYTES + objects * OBJECT_BYTES + watches * WATCH_BYTES + need.history_bytes;
+    if bytes > machine.memory_bytes {
+        return Err(TooMuch::Memory {
+            need_mib: bytes >> 20,
+            have_mib: machine.memory_bytes >> 20,
+            clusters: need.clusters,
+            objects,
+            watches,
+            history_mib: need.history_bytes >> 20,
+        });
+    }
+    let files = need.processes * need.connections * 2 + FILES_BESIDE;
+    if files > machine.files {
+        return Err(TooMuch::Files { need: files, have: machine.files });
+    }
+    Ok(())
+}
+
+/// How long the run may take to start and stop besides its own timeout: assumed, generous.
+#[must_use]
+pub fn patience(clusters: u64) -> Span {
+    Span::from_secs(30) + Span::from_millis(clusters * 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEED: Need = Need {
+        clusters: 10_000,
+        apps: 40_000,
+        objects_per_app: 7,
+        watches_per_cluster: 4,
+        history_bytes: 512 << 20,
+        processes: 4,
+        connections: 4,
+    };
+
+    #[test]
+    fn the_premise_of_the_talk_fits_a_machine_of_24_gib() {
+        let machine = Machine { memory_bytes: 22 << 30, files: 1_024 };
+        assert_eq!(check(NEED, machine), Ok(()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_the_sum() {
+        let small = Machine { memory_bytes: 1 << 30, files: 1_024 };
+        let error = check(NEED, small).unwrap_err();
+        assert!(error.to_string().contains("280000 objects x 4096 B"), "{error}");
+        let few_files = Machine { memory_bytes: 22 << 30, files: 64 };
+        assert_eq!(check(NEED, few_files), Err(TooMuch::Files { need: 96, have: 64 }));
+    }
+}
