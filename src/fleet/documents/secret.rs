@@ -1,0 +1,43 @@
+//! Cluster Secrets in the form of Argo CD.
+
+use super::{Endpoint, World, application};
+use crate::fleet::ARGOCD_NAMESPACE;
+use crate::ids::ClusterId;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+/// The label by which Argo CD finds cluster Secrets.
+const SECRET_TYPE: &str = "argocd.argoproj.io/secret-type";
+
+impl World {
+    /// The Secret that registers a cluster with Argo CD; it is named after the cluster and carries its labels.
+    #[must_use]
+    pub fn cluster_secret(&self, cluster: ClusterId, endpoint: Endpoint<'_>) -> Value {
+        let name = self.clusters().name(cluster);
+        let mut labels = self.clusters().labels(cluster);
+        labels.insert(SECRET_TYPE.to_owned(), "cluster".to_owned());
+        let mut tls = json!({ "insecure": false });
+        if !endpoint.ca_pem.is_empty() {
+            tls["caData"] = json!(STANDARD.encode(endpoint.ca_pem));
+        }
+        let config = json!({ "bearerToken": endpoint.token, "tlsClientConfig": tls }).to_string();
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": name, "namespace": ARGOCD_NAMESPACE, "labels": labels },
+            "type": "Opaque",
+            "data": {
+                "name": STANDARD.encode(&name),
+                "server": STANDARD.encode(endpoint.server),
+                "config": STANDARD.encode(config),
+            },
+        })
+    }
+
+    /// The `AppProject` that all Applications belong to: `default`, which allows everything.
+    #[must_use]
+    pub fn project(&self) -> Value {
+        application::project()
+    }
+}
