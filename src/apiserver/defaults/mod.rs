@@ -1,0 +1,144 @@
+//! The values that the server fills in where a client wrote none.
+//!
+//! In: an object as decoded (and pruned). Out: the same object with its defaults. Custom resources take them from their
+//! schema; built-in kinds take those that `src/bin/harvest.rs` saw a real server fill in, and a handful that are
+//! computed from their neighbours ([`derived`]). Filling in twice changes nothing.
+
+mod derived;
+
+use crate::apiserver::schema::{Resource, TypeId, Types};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Defaults of one built-in kind, as observed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(in crate::apiserver) struct Rules(Vec<Rule>);
+
+/// What is filled into the maps at one place, outer places first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Rule {
+    /// The way to the maps: field names, `*` for every list item or map value.
+    at: Vec<String>,
+    /// The field.
+    field: String,
+    /// What is filled in.
+    value: Value,
+    /// Only where these neighbours have these values (null: are absent).
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    when: Map<String, Value>,
+}
+
+/// Fills in the defaults of an object.
+pub fn defaults(resource: &Resource, object: &mut Value) {
+    if resource.custom {
+        fill_schema(&resource.schema.types, resource.schema.id, object);
+        return;
+    }
+    derived::before(resource, object);
+    fill_skeleton(&resource.skeleton, object);
+    fill_items(&resource.schema.types, resource.schema.id, object);
+    for rule in &resource.defaults.0 {
+        fill(&rule.at, rule, object);
+    }
+    derived::after(resource, object);
+}
+
+/// Fills in one rule at every place it names.
+fn fill(at: &[String], rule: &Rule, value: &mut Value) {
+    let Some((step, rest)) = at.split_first() else {
+        let Some(map) = value.as_object_mut() else { return };
+        let holds = rule.when.iter().all(|(name, wanted)| map.get(name).unwrap_or(&Value::Null) == wanted);
+        if holds && map.get(&rule.field).is_none_or(Value::is_null) {
+            map.insert(rule.field.clone(), rule.value.clone());
+        }
+        return;
+    };
+    match value {
+        Value::Array(list) if step == "*" => list.iter_mut().for_each(|item| fill(rest, rule, item)),
+        Value::Object(map) if step == "*" => map.values_mut().for_each(|item| fill(rest, rule, item)),
+        Value::Object(map) => {
+            if let Some(inner) = map.get_mut(step) {
+                fill(rest, rule, inner);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Adds the parts that Go always writes.
+fn fill_skeleton(skeleton: &Value, value: &mut Value) {
+    let (Some(parts), Some(map)) = (skeleton.as_object(), value.as_object_mut()) else { return };
+    for (name, part) in parts {
+        match map.get_mut(name) {
+            None | Some(Value::Null) => {
+                map.insert(name.clone(), part.clone());
+            }
+            Some(known) => fill_skeleton(part, known),
+        }
+    }
+}
+
+/// Adds the parts that Go always writes in list items, map entries and structures behind pointers.
+fn fill_items(types: &Types, id: TypeId, value: &mut Value) {
+    let of = types.node(id);
+    match value {
+        Value::Object(map) if of.fields.is_some() && !map.is_empty() => {
+            for (name, inner) in map.iter_mut() {
+                let Some(entry) = of.entry(name).filter(|_| inner.is_object() || inner.is_array()) else { continue };
+                let required = types.node(entry).fields.as_deref().unwrap_or_default();
+                let always = required.iter().filter(|field| field.default == Some(Value::Object(Map::new())));
+                if let Some(inner) = inner.as_object_mut() {
+                    for field in always {
+                        inner.entry(&*field.name).or_insert_with(|| types.zero(field.id));
+                    }
+                }
+                fill_items(types, entry, inner);
+            }
+        }
+        Value::Array(list) => {
+            let Some(items) = of.items else { return };
+            let fields = types.node(items).fields.as_deref().unwrap_or_default();
+            let always = || fields.iter().filter(|field| field.default == Some(Value::Object(Map::new())));
+            for item in list {
+                if let Some(item) = item.as_object_mut() {
+                    for field in always() {
+                        item.entry(&*field.name).or_insert_with(|| types.zero(field.id));
+                    }
+                }
+                fill_items(types, items, item);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Structural defaults: nulls of fields that may not be null and have a default go first, then absent fields get theirs.
+fn fill_schema(types: &Types, id: TypeId, value: &mut Value) {
+    let of = types.node(id);
+    match value {
+        Value::Object(map) => {
+            for field in of.fields.as_deref().unwrap_or_default() {
+                let Some(default) = &field.default else { continue };
+                let nulled = map.get(&*field.name).is_some_and(Value::is_null) && !types.node(field.id).nullable;
+                if nulled || !map.contains_key(&*field.name) {
+                    map.insert(field.name.to_string(), default.clone());
+                }
+            }
+            for (name, inner) in map.iter_mut() {
+                if name == "metadata" {
+                    continue;
+                }
+                if let Some(entry) = of.entry(name) {
+                    fill_schema(types, entry, inner);
+                }
+            }
+        }
+        Value::Array(list) => {
+            if let Some(items) = of.items {
+                list.iter_mut().for_each(|item| fill_schema(types, items, item));
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,189 @@
+//! CustomResourceDefinitions into resources.
+
+use super::data::{Documents, items, text, texts};
+use super::types::{TypeRef, Types};
+use super::{Column, Resets, Resource, ScalePaths, Subresource};
+use crate::apiserver::defaults::Rules;
+use serde_json::{Map, Value, json};
+use std::sync::{Arc, OnceLock};
+
+/// Why a CustomResourceDefinition cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("custom resource definition {name:?} lacks {field}: add it")]
+pub struct BadCrd {
+    /// Its name.
+    pub name: String,
+    /// The field that is missing or of another type.
+    pub field: &'static str,
+}
+
+const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+/// The resources that a definition serves, newest version first.
+pub(super) fn resources(crd: &Value) -> Result<Vec<Resource>, BadCrd> {
+    let name = crd.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("").to_owned();
+    let lacks = |field: &'static str| BadCrd { name: name.clone(), field };
+    let spec = crd.get("spec").ok_or_else(|| lacks("spec"))?;
+    for (path, field) in
+        [("/group", "spec.group"), ("/names/plural", "spec.names.plural"), ("/names/kind", "spec.names.kind")]
+    {
+        spec.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty()).ok_or_else(|| lacks(field))?;
+    }
+    let served: Vec<&Value> = items(&spec["versions"]).filter(|one| one["served"] != false).collect();
+    if served.is_empty() {
+        return Err(lacks("a served version in spec.versions"));
+    }
+    let mut versions: Vec<String> = served.iter().map(|one| text(one, "name")).collect();
+    versions.sort_by_key(|version| std::cmp::Reverse(priority(version)));
+    let mut out: Vec<Resource> = served.iter().map(|version| resource(spec, version, &versions)).collect();
+    out.sort_by_key(|one| versions.iter().position(|version| *version == one.version));
+    Ok(out)
+}
+
+fn resource(spec: &Value, version: &Value, versions: &[String]) -> Resource {
+    let (names, group) = (&spec["names"], text(spec, "group"));
+    let (kind, plural, name) = (text(names, "kind"), text(names, "plural"), text(version, "name"));
+    let or = |text: String, other: String| if text.is_empty() { other } else { text };
+    let sub = &version["subresources"];
+    let has_status = sub.get("status").is_some_and(Value::is_object);
+    let scale = sub.get("scale").map(|scale| ScalePaths {
+        spec_replicas: text(scale, "specReplicasPath"),
+        status_replicas: text(scale, "statusReplicasPath"),
+        label_selector: scale.get("labelSelectorPath").and_then(Value::as_str).map(str::to_owned),
+    });
+    let (types, id) = types(&version["schema"]["openAPIV3Schema"]);
+    let api_version = format!("{group}/{name}");
+    let storage = items(&spec["versions"])
+        .find(|one| one["storage"] == true)
+        .map_or_else(|| name.clone(), |one| text(one, "name"));
+    Resource {
+        storage_version_hash: super::discovery::storage_version_hash(&group, &storage, &kind),
+        skeleton: json!({"apiVersion": api_version, "kind": kind}),
+        list_kind: or(text(names, "listKind"), format!("{kind}List")),
+        singular: or(text(names, "singular"), kind.to_lowercase()),
+        short_names: texts(&names["shortNames"]),
+        categories: texts(&names["categories"]),
+        namespaced: spec["scope"] == "Namespaced",
+        verbs: VERBS.iter().map(|verb| (*verb).to_owned()).collect(),
+        subresources: subresources(has_status, scale.is_some(), &group, &name, &kind),
+        custom: true,
+        has_status,
+        tracks_generation: true,
+        create_on_update: false,
+        unconditional_update: false,
+        returns_deleted: false,
+        columns: columns(version),
+        selectable_fields: items(&version["selectableFields"]).map(|one| text(one, "jsonPath")).collect(),
+        scale,
+        deprecation: (version["deprecated"] == true)
+            .then(|| or(text(version, "deprecationWarning"), format!("{api_version} {kind} is deprecated"))),
+        schema: TypeRef { types: Arc::new(types), id },
+        versions: versions.to_vec(),
+        resets: resets(has_status),
+        defaults: Rules::default(),
+        group,
+        version: name,
+        kind,
+        plural,
+    }
+}
+
+/// The structural schema with the parts that every object has, as upstream publishes it.
+fn types(schema: &Value) -> (Types, super::TypeId) {
+    let mut schema = schema.as_object().cloned().unwrap_or_default();
+    schema.entry("type").or_insert_with(|| json!("object"));
+    let properties = schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+    if let Some(properties) = properties.as_object_mut() {
+        properties.insert("apiVersion".to_owned(), json!({"type": "string"}));
+        properties.insert("kind".to_owned(), json!({"type": "string"}));
+        properties.insert("metadata".to_owned(), json!({"$ref": format!("#/components/schemas/{OBJECT_META}")}));
+    }
+    Types::from_inline(&Value::Object(schema), meta_schemas())
+}
+
+/// The schemas of `metadata` and what it refers to.
+fn meta_schemas() -> &'static Map<String, Value> {
+    static META: OnceLock<Map<String, Value>> = OnceLock::new();
+    META.get_or_init(|| {
+        let all = Documents::schemas().iter();
+        all.filter(|(name, _)| name.starts_with("io.k8s.apimachinery.pkg.apis.meta.v1."))
+            .map(|(name, schema)| (name.clone(), schema.clone()))
+            .collect()
+    })
+}
+
+fn subresources(status: bool, scale: bool, group: &str, version: &str, kind: &str) -> Vec<Subresource> {
+    let verbs = || ["get", "patch", "update"].map(str::to_owned).to_vec();
+    let one = |name: &str, group: &str, version: &str, kind: &str| Subresource {
+        name: name.to_owned(),
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind: kind.to_owned(),
+        verbs: verbs(),
+    };
+    let mut out = Vec::new();
+    if status {
+        out.push(one("status", group, version, kind));
+    }
+    if scale {
+        out.push(one("scale", "autoscaling", "v1", "Scale"));
+    }
+    out
+}
+
+/// What a write through each door leaves alone (upstream: the custom resource strategies).
+fn resets(status: bool) -> Resets {
+    let path = |name: &str| vec![name.to_owned()];
+    let main = if status { vec![path("status")] } else { Vec::new() };
+    Resets { doors: vec![(String::new(), main), ("status".to_owned(), vec![path("metadata"), path("spec")])] }
+}
+
+fn columns(version: &Value) -> Vec<Column> {
+    let name =
+        Column { name: "Name".to_owned(), kind: "string".to_owned(), format: "name".to_owned(), ..Column::default() };
+    let mut out = vec![Column { json_path: ".metadata.name".to_owned(), ..name }];
+    let declared = items(&version["additionalPrinterColumns"]);
+    out.extend(declared.map(|one| serde_json::from_value(one.clone()).unwrap_or_default()));
+    if out.len() == 1 {
+        let (name, kind, json_path) = ("Age".to_owned(), "date".to_owned(), ".metadata.creationTimestamp".to_owned());
+        out.push(Column { name, kind, json_path, ..Column::default() });
+    }
+    out
+}
+
+/// Kubernetes' order of versions: stable before beta before alpha, higher numbers first, other names last.
+fn priority(version: &str) -> (u8, u64, u64, std::cmp::Reverse<String>) {
+    let parse = || {
+        let rest = version.strip_prefix('v')?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let major: u64 = rest[..digits].parse().ok()?;
+        let tail = &rest[digits..];
+        let (rank, minor) = match (tail, tail.strip_prefix("beta"), tail.strip_prefix("alpha")) {
+            ("", _, _) => (3, 0),
+            (_, Some(minor), _) => (2, minor.parse().ok()?),
+            (_, _, Some(minor)) => (1, minor.parse().ok()?),
+            _ => return None,
+        };
+        Some((rank, major, minor))
+    };
+    let (rank, major, minor) = parse().unwrap_or((0, 0, 0));
+    (rank, major, minor, std::cmp::Reverse(version.to_owned()))
+}
+
+/// The CustomResourceDefinitions of the add-on control plane: Argo CD's and Flux's kinds.
+///
+/// `profile` chooses by file: `argocd` or `flux`.
+#[must_use]
+pub fn addon_crds(profile: &str) -> Vec<Value> {
+    let files: &[&str] = match profile {
+        "argocd" => &[include_str!("crds/argocd.yaml")],
+        "flux" => &[include_str!("crds/flux.yaml")],
+        _ => &[],
+    };
+    files.iter().flat_map(|file| read(file)).collect()
+}
+
+fn read(file: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(file).unwrap_or_default()
+}
