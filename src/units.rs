@@ -3,6 +3,11 @@
 //! In: integers and the texts people write (`1h30m`, `512Mi`, `50/s`, `5%`). Out: integers and the same texts. Never a
 //! float in state, never the clock: an instant is whatever its rim says.
 
+mod quantity;
+mod text;
+
+pub use quantity::{BadQuantity, Bytes, Rate, Share};
+
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 

@@ -2,6 +2,7 @@
 
 mod completion;
 mod failure;
+mod schema;
 mod version;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,8 @@ pub struct Cli {
 enum Command {
     /// Print the completion script of a shell
     Completion(completion::Args),
+    /// Print the JSON Schema of a scenario, for editors
+    Schema,
     /// Print the version, the commit and the features of this build
     Version(version::Args),
 }
@@ -29,6 +32,7 @@ impl Command {
     fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Self::Completion(args) => completion::run(&args),
+            Self::Schema => schema::run(),
             Self::Version(args) => version::run(&args),
         }
     }

@@ -1,0 +1,273 @@
+//! What was written -> what it means. Comes after the rules, so every reference leads somewhere.
+
+use super::model::{self, Action, Scenario};
+use super::spec::{self, Change};
+use crate::ids::AddonId;
+use crate::units::Span;
+use sha2::{Digest, Sha256};
+
+/// The meaning of a file that passed every check.
+pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
+    fill(&mut file);
+    let spec = &file.spec;
+    let names: Vec<&str> = spec.addons.iter().map(|addon| addon.name.0.as_str()).collect();
+    let mut timeline: Vec<model::Step> =
+        spec.timeline.iter().filter_map(|step| self::step(step, spec, &names)).collect();
+    timeline.sort_by_key(|step| step.at);
+    Scenario {
+        name: file.metadata.name.0.clone(),
+        hash: hash(&file),
+        set: sets.to_vec(),
+        effective: serde_saphyr::to_string(&file).unwrap_or_default(),
+        fleet: fleet(&spec.fleet),
+        addons: spec.addons.iter().map(|addon| self::addon(addon, &names)).collect(),
+        topology: topology(&spec.topology),
+        manager: manager(&spec.manager),
+        backend: match spec.backend {
+            spec::Backend::Mock => model::Backend::Mock,
+        },
+        timeline,
+        run: run(&spec.run),
+        measure: model::Measure { window: spec.measure.window },
+        expect: model::Expect { all_healthy: spec.expect.all_healthy, end_to_end_p99: spec.expect.end_to_end_p99 },
+    }
+}
+
+/// Fills in the defaults that depend on other values.
+fn fill(file: &mut spec::File) {
+    let names: Vec<String> = file.spec.addons.iter().map(|addon| addon.name.0.clone()).collect();
+    for addon in &mut file.spec.addons {
+        addon.namespace.get_or_insert_with(|| addon.name.clone());
+        match (addon.mode, &addon.source) {
+            (spec::Mode::Ordinary, _) => {}
+            (_, spec::Source::Helm { .. }) => _ = addon.drift_detection.get_or_insert(false),
+            _ => _ = addon.wait.get_or_insert(true),
+        }
+    }
+    for step in &mut file.spec.timeline {
+        if let Some(Change::Install { addons, .. }) = &mut step.change {
+            if addons.is_empty() {
+                addons.clone_from(&names);
+            }
+        }
+    }
+}
+
+/// SHA-256 of the canonical JSON (sorted keys, no blanks) in 64 hex digits.
+fn hash(file: &spec::File) -> String {
+    let canonical = serde_json::to_value(file).unwrap_or_default().to_string();
+    Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn fleet(fleet: &spec::Fleet) -> model::Fleet {
+    let weighted = |choices: &[spec::Weighted]| {
+        let choices = choices.iter();
+        choices.map(|choice| model::Weighted { name: choice.name.0.clone(), weight: choice.weight }).collect()
+    };
+    let versions = fleet.kubernetes.iter();
+    model::Fleet {
+        clusters: fleet.clusters,
+        name_prefix: fleet.name_prefix.0.clone(),
+        regions: weighted(&fleet.regions),
+        environments: weighted(&fleet.environments),
+        kubernetes: versions.map(|v| model::Weighted { name: v.version.to_string(), weight: v.weight }).collect(),
+        nodes: match fleet.nodes {
+            spec::Nodes::Fixed(nodes) => model::Nodes::Fixed(nodes),
+            spec::Nodes::Zipf { exponent, max } => model::Nodes::Zipf { exponent_milli: milli(exponent), max },
+        },
+        labels: fleet.labels.clone(),
+    }
+}
+
+/// Thousandths of a number that the schema limits to 0..=5.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates and the schema bounds it")]
+fn milli(number: f64) -> u32 {
+    (number * 1000.0).round() as u32
+}
+
+fn addon(addon: &spec::Addon, names: &[&str]) -> model::Addon {
+    let (delivery, repo_url, path, chart) = match &addon.source {
+        spec::Source::Git { url, path } => (model::Delivery::Git, url, path.clone(), String::new()),
+        spec::Source::Oci { url, path } => (model::Delivery::Oci, url, path.clone(), String::new()),
+        spec::Source::Helm { url, chart } => (model::Delivery::Helm, url, String::new(), chart.clone()),
+    };
+    let namespace = addon.namespace.as_ref().unwrap_or(&addon.name);
+    model::Addon {
+        name: addon.name.0.clone(),
+        weight: addon.weight,
+        delivery,
+        repo_url: repo_url.clone(),
+        path,
+        chart,
+        versions: addon.versions.clone(),
+        namespace: namespace.0.clone(),
+        mode: match addon.mode {
+            spec::Mode::Reference => model::Mode::Reference,
+            spec::Mode::AutoCreate | spec::Mode::Ordinary => model::Mode::AutoCreate,
+        },
+        flux_subsystem: addon.mode != spec::Mode::Ordinary,
+        objects: objects(&addon.objects),
+        selector: selector(&addon.selector),
+        depends_on: addon.depends_on.iter().map(|name| id(name, names)).collect(),
+        kubernetes: model::VersionRange { min: addon.kubernetes.min.0, max: addon.kubernetes.max.0 },
+        values: addon.values.clone(),
+        interval: addon.interval,
+        wait: addon.wait.unwrap_or(true),
+        drift_detection: addon.drift_detection.unwrap_or(false),
+        self_heal: addon.self_heal,
+        cascade_delete: addon.cascade_delete,
+    }
+}
+
+fn objects(objects: &spec::Objects) -> model::Objects {
+    model::Objects {
+        deployments: objects.deployments,
+        replicas: objects.replicas,
+        config_maps: objects.config_maps,
+        config_map_bytes: u32::try_from(objects.config_map_size.0).unwrap_or(u32::MAX),
+        service_accounts: objects.service_accounts,
+        services: objects.services,
+    }
+}
+
+fn selector(selector: &spec::Selector) -> model::Selector {
+    model::Selector { labels: selector.labels.clone(), share_ppm: selector.share.ppm }
+}
+
+fn topology(topology: &spec::Topology) -> model::Topology {
+    model::Topology {
+        kind: match topology.kind {
+            spec::TopologyKind::Single => model::TopologyKind::Single,
+            spec::TopologyKind::Sharded => model::TopologyKind::Sharded,
+        },
+        shards: topology.shards,
+        scheme: match topology.scheme {
+            spec::Scheme::Legacy => model::Scheme::Legacy,
+            spec::Scheme::RoundRobin => model::Scheme::RoundRobin,
+            spec::Scheme::ConsistentHashing => model::Scheme::ConsistentHashing,
+            spec::Scheme::Rendezvous => model::Scheme::Rendezvous,
+        },
+    }
+}
+
+fn manager(manager: &spec::Manager) -> model::Manager {
+    let spec::ManagerKind::Loopback = manager.kind;
+    model::Manager {
+        behaviour: match manager.behaviour {
+            spec::Behaviour::Fixed => model::Behaviour::Fixed,
+            spec::Behaviour::Faithful => model::Behaviour::Faithful,
+        },
+        concurrency: manager.concurrency,
+        hub_qps_milli: manager.hub.qps.milli,
+        hub_burst: manager.hub.burst,
+        leaf_qps_milli: manager.leaf.qps.milli,
+        leaf_burst: manager.leaf.burst,
+        resync: manager.resync,
+        resync_jitter: manager.resync_jitter,
+        backoff_base: manager.backoff_base,
+        backoff_max: manager.backoff_max,
+        client_cache: manager.client_cache,
+        flux_api: model::FluxApi {
+            source: manager.flux_api.source.0.clone(),
+            kustomize: manager.flux_api.kustomize.0.clone(),
+            helm: manager.flux_api.helm.0.clone(),
+        },
+        connections: manager.connections,
+    }
+}
+
+fn run(run: &spec::Run) -> model::Run {
+    model::Run {
+        seed: run.seed,
+        timeout: run.timeout,
+        driver_concurrency: run.driver_concurrency,
+        tls: run.tls,
+        flux: model::Flux {
+            concurrency: run.flux.concurrency,
+            jitter_ppm: run.flux.jitter.ppm,
+            dependency_poll: run.flux.dependency_poll,
+            health_poll: run.flux.health_poll,
+            backoff_base: run.flux.backoff_base,
+            backoff_max: run.flux.backoff_max,
+            fetch: delay(&run.flux.fetch),
+            build: delay(&run.flux.build),
+        },
+        workload_ready: delay(&run.workload_ready),
+        history_bytes: run.history.0,
+    }
+}
+
+const fn delay(delay: &spec::Delay) -> model::Delay {
+    match delay {
+        spec::Delay::Fixed(span) => model::Delay::Fixed(*span),
+        spec::Delay::Uniform { min, max } => model::Delay::Uniform { min: *min, max: *max },
+        spec::Delay::Exponential { mean } => model::Delay::Exponential { mean: *mean },
+    }
+}
+
+/// A step of the timeline. The rules refuse one that has neither a change nor a fault.
+fn step(step: &spec::Step, spec: &spec::Spec, names: &[&str]) -> Option<model::Step> {
+    let action = match (&step.change, &step.fault) {
+        (Some(change), _) => action(change, spec, names),
+        (None, Some(fault)) => Action::Fault {
+            manager: fault.manager,
+            fault: match fault.kind {
+                spec::FaultKind::Kill => model::Fault::Kill,
+                spec::FaultKind::Pause => model::Fault::Pause,
+            },
+            duration: fault.duration,
+        },
+        (None, None) => return None,
+    };
+    Some(model::Step { at: step.at, action })
+}
+
+fn action(change: &Change, spec: &spec::Spec, names: &[&str]) -> Action {
+    let id = |name: &str| self::id(name, names);
+    match change {
+        Change::Install { addons, waves, wave_gap } => Action::Install {
+            addons: addons.iter().map(|name| id(name)).collect(),
+            waves: *waves,
+            wave_gap: if *waves == 1 { Span::ZERO } else { *wave_gap },
+        },
+        Change::Upgrade { addon, version, selector } => {
+            let addon = id(addon);
+            let versions = spec.addons.get(addon.index()).map_or(&[][..], |addon| addon.versions.as_slice());
+            let version = versions.iter().position(|known| known == version).unwrap_or_default();
+            Action::Upgrade { addon, version, selector: self::selector(selector) }
+        }
+        Change::Commit { addon } => Action::Commit { addon: id(addon) },
+        Change::Scale { addon, values, replicas, selector } => Action::Scale {
+            addon: id(addon),
+            values: values.clone(),
+            replicas: *replicas,
+            selector: self::selector(selector),
+        },
+        Change::Rollout { addon, selector } => Action::Rollout { addon: id(addon), selector: self::selector(selector) },
+        Change::Clusters { delta } => Action::Clusters { delta: *delta },
+        Change::Drift { addon, apps, kind } => Action::Drift {
+            addon: addon.as_deref().map(id),
+            apps: *apps,
+            kind: match kind {
+                spec::DriftKind::Delete => model::DriftKind::Delete,
+                spec::DriftKind::Edit => model::DriftKind::Edit,
+            },
+        },
+        Change::Decommission { addon, selector } => {
+            Action::Decommission { addon: id(addon), selector: self::selector(selector) }
+        }
+        Change::Churn { rate, arrival, duration } => Action::Churn {
+            rate_milli: rate.milli,
+            arrival: match arrival {
+                spec::Arrival::Poisson => model::Arrival::Poisson,
+                spec::Arrival::Fixed => model::Arrival::Fixed,
+            },
+            duration: *duration,
+        },
+    }
+}
+
+/// The index of an add-on. The rules refuse a name that is not in the catalogue.
+fn id(name: &str, names: &[&str]) -> AddonId {
+    AddonId::from_index(names.iter().position(|known| *known == name).unwrap_or_default())
+}
