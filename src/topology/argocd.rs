@@ -1,0 +1,66 @@
+//! Argo CD's three schemes, bit for bit, defects included.
+//!
+//! Source: argo-cd `controller/sharding/sharding.go` and `controller/sharding/consistent/consistent.go` (v2.14 to v3.5).
+
+use super::Member;
+use crate::ids::ShardId;
+use blake2::{Blake2b512, Digest};
+
+/// FNV-1a (32 bits) of the id modulo shards; the empty id is on shard 0.
+pub(super) fn legacy(id: &str, shards: u32) -> u32 {
+    if id.is_empty() { 0 } else { fnv1a(id) % shards }
+}
+
+pub(super) fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// Rank of the id, byte-wise, modulo shards. A cluster that comes or goes moves everyone behind it.
+pub(super) fn round_robin(members: &[Member], shards: u32) -> Vec<ShardId> {
+    let mut owners = vec![ShardId(0); members.len()];
+    for (rank, at) in by_id(members).into_iter().enumerate() {
+        owners[at] = ShardId::from_index(rank % shards as usize);
+    }
+    owners
+}
+
+/// A ring with bounded loads: clusters in the order of their ids go to the next point of the ring whose shard has room.
+pub(super) fn consistent_hashing(members: &[Member], shards: u32) -> Vec<ShardId> {
+    let ring = ring(shards);
+    let mut owners = vec![ShardId(0); members.len()];
+    let mut loads = vec![0_u64; shards as usize];
+    let mut total = 0_u64;
+    for at in by_id(members) {
+        // ceil(1.25 * average) in integers. Some shard has at most the average, so the walk ends.
+        let average = ((total + 1) / u64::from(shards)).max(1);
+        let bound = (5 * average + 3) / 4;
+        let hash = hash(&members[at].id);
+        let first = ring.partition_point(|&(point, _)| point <= hash);
+        let walk = ring[first..].iter().chain(&ring[..first]);
+        let owner = walk.map(|&(_, shard)| shard).find(|&shard| loads[shard as usize] < bound).unwrap_or(0);
+        owners[at] = ShardId(owner);
+        loads[owner as usize] += members[at].apps;
+        total += members[at].apps;
+    }
+    owners
+}
+
+/// 1,000 points per shard, ordered. A point is the hash of the shard and the number in decimal *without a separator*, so
+/// shard 1 and shard 11 share points; the higher shard keeps them, which starves the lower ones from 12 shards on.
+pub(super) fn ring(shards: u32) -> Vec<(u64, u32)> {
+    let points = (0..shards).flat_map(|shard| (0..1000).map(move |n| (hash(&format!("{shard}{n}")), shard)));
+    points.collect::<std::collections::BTreeMap<_, _>>().into_iter().collect()
+}
+
+/// The first 8 bytes, little-endian, of BLAKE2b-512.
+pub(super) fn hash(text: &str) -> u64 {
+    let digest = Blake2b512::digest(text.as_bytes());
+    digest[..8].iter().rev().fold(0, |hash, &byte| hash << 8 | u64::from(byte))
+}
+
+/// Indices in the byte-wise order of ids.
+fn by_id(members: &[Member]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..members.len()).collect();
+    order.sort_by(|&a, &b| members[a].id.cmp(&members[b].id));
+    order
+}
