@@ -84,18 +84,6 @@ impl Kind {
         Self::all().find(|k| k.info().plural == plural && k.info().group == group)
     }
 
-    /// Its place in the table, stable within one build.
-    #[must_use]
-    pub const fn number(self) -> u16 {
-        self.0
-    }
-
-    /// The kind of a number that [`Kind::number`] gave.
-    #[must_use]
-    pub fn from_number(number: u16) -> Option<Self> {
-        (usize::from(number) < KINDS.len()).then_some(Self(number))
-    }
-
     /// Every kind of the table.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..KINDS.len()).filter_map(|index| u16::try_from(index).ok()).map(Self)
@@ -118,7 +106,6 @@ mod tests {
             let info = kind.info();
             assert_eq!(Kind::find(info.group, info.kind), Some(kind));
             assert_eq!(Kind::find_plural(info.group, info.plural), Some(kind));
-            assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
         assert_eq!(Kind::find("apps", "Kustomization"), None);
     }

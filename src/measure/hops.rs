@@ -252,7 +252,7 @@ impl Tracker {
         std::mem::take(&mut self.finished)
     }
 
-    /// Takes the next signal. Those that concern no app (calls, gauges, queues) and unknown apps are ignored.
+    /// Takes the next signal. Those that concern no app and unknown apps are ignored.
     pub fn observe(&mut self, signal: &Signal) {
         match *signal {
             Signal::AppCommitted { app, at, deleted, health, sync, compared, revision, .. } => {
@@ -288,11 +288,7 @@ impl Tracker {
                 self.object_changed(app, at, object, change, by_controller);
             }
             Signal::Gone { app, at, object } => self.gone(app, at, object),
-            Signal::FluxReady { ready: false, .. }
-            | Signal::QueueDepth { .. }
-            | Signal::Calls { .. }
-            | Signal::Gauge { .. }
-            | Signal::Dropped { .. } => {}
+            Signal::FluxReady { ready: false, .. } | Signal::QueueDepth { .. } => {}
         }
     }
 
@@ -301,6 +297,10 @@ impl Tracker {
         let was = (app.on_hub, app.on_hub && app.status.is_healthy());
         app.on_hub = !deleted;
         app.status = if deleted { Status::default() } else { status };
+        if deleted {
+            // Its successor of the same name counts generations from one again.
+            app.seen = (0, Time(0));
+        }
         let is = (app.on_hub, app.on_hub && app.status.is_healthy());
         let of_install = app.of_install;
         step(&mut self.progress.apps, was.0, is.0);
@@ -320,7 +320,7 @@ impl Tracker {
 
     fn seen(&mut self, id: AppId, at: Time, generation: u64) {
         let Some(app) = self.apps.get_mut(id.index()) else { return };
-        if generation > app.seen.0 || !app.on_hub {
+        if generation > app.seen.0 {
             app.seen = (generation, at);
         }
         self.each(id, at, |open| {
@@ -465,3 +465,6 @@ const fn step(count: &mut u64, was: bool, is: bool) {
         *count -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

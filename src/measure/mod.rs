@@ -4,14 +4,24 @@
 //! readings of `/proc`. Out: values that the record is made of. Never calls an API server, never reads the clock, never
 //! prints; only `process` and `host` touch files, and only below `/proc` and `/sys`.
 
+mod calls;
 mod change;
+mod hist;
 mod hops;
+pub mod host;
+mod ledger;
+pub mod limit;
+mod order;
+pub mod process;
 mod signal;
+pub mod warning;
 mod wire;
 
+pub use calls::{CallCount, Figures};
 pub use change::{Change, ChangeKind, Finished, Hop};
+pub use hist::{Histogram, Hops, Latencies, Quantiles};
 pub use hops::{Progress, Tracker};
-pub use signal::{
-    FluxObject, Gauge, Health, ObjectChange, Role, RoundOutcome, Signal, Sync, fingerprint, fingerprint_json,
-};
+pub use ledger::{Ledger, Outcome, Plan, Shard, Window};
+pub use order::Reorder;
+pub use signal::{FluxObject, Health, ObjectChange, Role, RoundOutcome, Signal, Sync, fingerprint, fingerprint_json};
 pub use wire::{Batch, Corrupt, Decoder, RECORD_BYTES};

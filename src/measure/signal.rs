@@ -3,7 +3,6 @@
 //! In: what a process saw, with the time on the clock that all processes of the machine share. Out: nothing else; the
 //! bytes are `wire`'s affair, and what a signal means for a change is `hops`'.
 
-use crate::calls::CallKey;
 use crate::ids::AppId;
 use crate::units::{Span, Time};
 
@@ -115,33 +114,6 @@ pub enum ObjectChange {
     Modified,
     /// It is gone from the store.
     Deleted,
-}
-
-/// What a process counts or holds; sent from time to time, the last value of a counter and the largest of a level count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Gauge {
-    /// Connections open now.
-    Connections,
-    /// Watches open now: served by a server, held by a client.
-    Watches,
-    /// Objects held in client caches now.
-    CachedObjects,
-    /// Objects in the stores of a server now.
-    Objects,
-    /// Bytes read from sockets since the start.
-    BytesIn,
-    /// Bytes written to sockets since the start.
-    BytesOut,
-    /// Watch events sent (server) or received (client) since the start.
-    WatchEvents,
-}
-
-impl Gauge {
-    /// Whether the value only grows (a counter) instead of rising and falling (a level).
-    #[must_use]
-    pub const fn is_counter(self) -> bool {
-        matches!(self, Self::BytesIn | Self::BytesOut | Self::WatchEvents)
-    }
 }
 
 /// One thing that a process saw. Times are `CLOCK_MONOTONIC` in live runs, simulated time in virtual ones.
@@ -273,35 +245,25 @@ pub enum Signal {
         /// Which one.
         object: FluxObject,
     },
-    /// Any: calls so far with one key. Clients count what they made, servers what they served.
-    Calls {
-        /// Who counted.
-        role: Role,
-        /// When.
-        at: Time,
-        /// Which calls.
-        key: CallKey,
-        /// How many since the start.
-        count: u64,
-    },
-    /// Any: a level or counter.
-    Gauge {
-        /// Who counted.
-        role: Role,
-        /// When.
-        at: Time,
-        /// Of what.
-        gauge: Gauge,
-        /// How much.
-        value: u64,
-    },
-    /// Any: records that found the pipe full since the last such record. The run is invalid.
-    Dropped {
-        /// When.
-        at: Time,
-        /// How many.
-        count: u64,
-    },
+}
+
+impl Signal {
+    /// When it happened.
+    #[must_use]
+    pub const fn at(&self) -> Time {
+        match self {
+            Self::AppCommitted { at, .. }
+            | Self::Seen { at, .. }
+            | Self::Round { at, .. }
+            | Self::QueueDepth { at, .. }
+            | Self::Written { at, .. }
+            | Self::Fetched { at, .. }
+            | Self::Applied { at, .. }
+            | Self::FluxReady { at, .. }
+            | Self::ObjectChanged { at, .. }
+            | Self::Gone { at, .. } => *at,
+        }
+    }
 }
 
 /// 64-bit FNV-1a (Fowler, Noll, Vo: offset basis and prime of the 64-bit variant).

@@ -6,8 +6,7 @@
 //! 10,000 clusters x 4 add-ons give about 15 records per app and install: 600,000 x 40 B = 24 MB per run, 0.4 MB/s of
 //! a minute's run; encoding is a few stores, so the cost is the `write` of a batch of 102.
 
-use super::signal::{FluxObject, Gauge, Health, ObjectChange, Role, RoundOutcome, Signal, Sync};
-use crate::calls::{CallKey, Kind, Target, Verb};
+use super::signal::{FluxObject, Health, ObjectChange, RoundOutcome, Signal, Sync};
 use crate::ids::AppId;
 use crate::units::{Span, Time};
 
@@ -40,10 +39,6 @@ impl Put {
 
     fn u8(self, value: u8) -> Self {
         self.raw([value])
-    }
-
-    fn u16(self, value: u16) -> Self {
-        self.raw(value.to_le_bytes())
     }
 
     fn u32(self, value: u32) -> Self {
@@ -92,9 +87,6 @@ impl Signal {
                 put.u8(9).u32(app.0).u64(at.0).u64(object).u8(change as u8).u8(by_controller.into())
             }
             Self::Gone { app, at, object } => put.u8(10).u32(app.0).u64(at.0).u8(object as u8),
-            Self::Calls { role, at, key, count } => put_key(put.u8(11).u8(role as u8).u64(at.0), key).u64(count),
-            Self::Gauge { role, at, gauge, value } => put.u8(12).u8(role as u8).u64(at.0).u8(gauge as u8).u64(value),
-            Self::Dropped { at, count } => put.u8(13).u64(at.0).u64(count),
         }
         .bytes
     }
@@ -125,16 +117,6 @@ impl Signal {
             },
             4 => Self::QueueDepth { shard: take.u32(), at: Time(take.u64()), ready: take.u32(), waiting: take.u32() },
             tag @ 5..=10 => Self::decode_leaf(tag, &mut take)?,
-            11 => {
-                let role = take.choice(&ROLES, "a role")?;
-                Self::Calls { role, at: Time(take.u64()), key: take.key()?, count: take.u64() }
-            }
-            12 => {
-                let role = take.choice(&ROLES, "a role")?;
-                let at = Time(take.u64());
-                Self::Gauge { role, at, gauge: take.choice(&GAUGES, "a gauge")?, value: take.u64() }
-            }
-            13 => Self::Dropped { at: Time(take.u64()), count: take.u64() },
             tag => return Err(("the kind of a record", tag)),
         })
     }
@@ -167,17 +149,6 @@ impl Signal {
     }
 }
 
-const NO_KIND: u16 = u16::MAX;
-
-fn put_key(put: Put, key: CallKey) -> Put {
-    put.u8(key.target as u8)
-        .u8(key.verb as u8)
-        .u16(key.kind.map_or(NO_KIND, Kind::number))
-        .u8(key.status.into())
-        .u8(key.dry_run.into())
-        .u16(key.code)
-}
-
 // Every table is in the order of its enum, as `as u8` numbers it; a test holds them.
 const HEALTHS: [Health; 6] =
     [Health::Unknown, Health::Healthy, Health::Progressing, Health::Degraded, Health::Missing, Health::Suspended];
@@ -186,29 +157,6 @@ const OUTCOMES: [RoundOutcome; 5] =
     [RoundOutcome::Ok, RoundOutcome::Retry, RoundOutcome::Conflict, RoundOutcome::Failed, RoundOutcome::Throttled];
 const FLUX_OBJECTS: [FluxObject; 2] = [FluxObject::Source, FluxObject::Workload];
 const CHANGES: [ObjectChange; 3] = [ObjectChange::Added, ObjectChange::Modified, ObjectChange::Deleted];
-const ROLES: [Role; 5] = [Role::Harness, Role::Hub, Role::Leaves, Role::FluxModel, Role::Manager];
-const GAUGES: [Gauge; 7] = [
-    Gauge::Connections,
-    Gauge::Watches,
-    Gauge::CachedObjects,
-    Gauge::Objects,
-    Gauge::BytesIn,
-    Gauge::BytesOut,
-    Gauge::WatchEvents,
-];
-const TARGETS: [Target; 2] = [Target::Hub, Target::Leaf];
-const VERBS: [Verb; 9] = [
-    Verb::Get,
-    Verb::List,
-    Verb::Watch,
-    Verb::Create,
-    Verb::Update,
-    Verb::Patch,
-    Verb::Apply,
-    Verb::Delete,
-    Verb::Discover,
-];
-
 /// The unread rest of a record. The layouts above fit by construction, so reading never runs out.
 struct Take<'a> {
     rest: &'a [u8],
@@ -227,10 +175,6 @@ impl Take<'_> {
         self.raw::<1>()[0]
     }
 
-    fn u16(&mut self) -> u16 {
-        u16::from_le_bytes(self.raw())
-    }
-
     fn u32(&mut self) -> u32 {
         u32::from_le_bytes(self.raw())
     }
@@ -242,18 +186,6 @@ impl Take<'_> {
     fn choice<T: Copy>(&mut self, table: &[T], what: &'static str) -> Result<T, (&'static str, u8)> {
         let byte = self.u8();
         table.get(usize::from(byte)).copied().ok_or((what, byte))
-    }
-
-    fn key(&mut self) -> Result<CallKey, (&'static str, u8)> {
-        let target = self.choice(&TARGETS, "a target")?;
-        let verb = self.choice(&VERBS, "a verb")?;
-        let kind = match self.u16() {
-            NO_KIND => None,
-            number => Some(Kind::from_number(number).ok_or(("a kind", number.to_le_bytes()[0]))?),
-        };
-        let status = self.choice(&[false, true], "a yes or no")?;
-        let dry_run = self.choice(&[false, true], "a yes or no")?;
-        Ok(CallKey { target, verb, kind, status, dry_run, code: self.u16() })
     }
 }
 

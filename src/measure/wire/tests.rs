@@ -13,13 +13,6 @@ fn at() -> impl Strategy<Value = Time> {
     any::<u64>().prop_map(Time)
 }
 
-fn key() -> impl Strategy<Value = CallKey> {
-    let kinds: Vec<Option<Kind>> = Kind::all().map(Some).chain([None]).collect();
-    let kind = (0..kinds.len()).prop_map(move |i| kinds[i]);
-    (pick(&TARGETS), pick(&VERBS), kind, any::<bool>(), any::<bool>(), any::<u16>())
-        .prop_map(|(target, verb, kind, status, dry_run, code)| CallKey { target, verb, kind, status, dry_run, code })
-}
-
 fn of_apps() -> impl Strategy<Value = Signal> {
     let (n, b) = (any::<u64>(), any::<bool>());
     prop_oneof![
@@ -68,15 +61,10 @@ fn of_apps() -> impl Strategy<Value = Signal> {
 }
 
 fn signal() -> impl Strategy<Value = Signal> {
-    let n = any::<u64>();
     prop_oneof![
         9 => of_apps(),
         1 => (any::<u32>(), at(), any::<u32>(), any::<u32>())
             .prop_map(|(shard, at, ready, waiting)| Signal::QueueDepth { shard, at, ready, waiting }),
-        1 => (pick(&ROLES), at(), key(), n).prop_map(|(role, at, key, count)| Signal::Calls { role, at, key, count }),
-        1 => (pick(&ROLES), at(), pick(&GAUGES), n)
-            .prop_map(|(role, at, gauge, value)| Signal::Gauge { role, at, gauge, value }),
-        1 => (at(), n).prop_map(|(at, count)| Signal::Dropped { at, count }),
     ]
 }
 
@@ -98,10 +86,10 @@ proptest! {
 
 #[test]
 fn bytes_that_nobody_writes_are_named_not_guessed() {
-    let mut record = Signal::Dropped { at: Time(1), count: 2 }.encode();
+    let mut record = Signal::QueueDepth { shard: 0, at: Time(1), ready: 2, waiting: 3 }.encode();
     record[0] = 99;
     let mut decoder = Decoder::default();
-    decoder.feed(&Signal::Dropped { at: Time(0), count: 1 }.encode(), |_| ()).unwrap();
+    decoder.feed(&Signal::QueueDepth { shard: 0, at: Time(0), ready: 1, waiting: 0 }.encode(), |_| ()).unwrap();
     let error = decoder.feed(&record, |_| panic!("nothing to hand out")).unwrap_err();
     assert_eq!(error, Corrupt { index: 1, what: "the kind of a record", byte: 99 });
 }
@@ -109,7 +97,7 @@ fn bytes_that_nobody_writes_are_named_not_guessed() {
 #[test]
 fn a_batch_is_one_atomic_write_and_refuses_more() {
     let mut batch = Batch::default();
-    let signal = Signal::Dropped { at: Time(1), count: 2 };
+    let signal = Signal::QueueDepth { shard: 0, at: Time(1), ready: 2, waiting: 3 };
     while batch.push(&signal) {}
     assert_eq!((batch.len(), batch.bytes().len()), (102, 4080));
     batch.clear();
@@ -119,6 +107,6 @@ fn a_batch_is_one_atomic_write_and_refuses_more() {
 #[test]
 fn a_writer_that_died_inside_a_record_is_noticed() {
     let mut decoder = Decoder::default();
-    decoder.feed(&[13, 0, 0], |_| ()).unwrap();
+    decoder.feed(&[4, 0, 0], |_| ()).unwrap();
     assert!(decoder.is_torn());
 }
