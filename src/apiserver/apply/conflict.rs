@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// One field owned by somebody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// The owner as texts show it: `"name"`, with subresource, and for an Update the version and time.
+    /// The owner as texts show it: `"name"`, with subresource, and for an Update the version.
     pub manager: String,
     /// The field, such as `.spec.replicas`.
     pub field: String,
@@ -34,9 +34,6 @@ fn shown(owner: &Entry) -> String {
     }
     if !owner.apply {
         text.push_str(&format!(" using {}", owner.api_version));
-        if let Some(time) = &owner.time {
-            text.push_str(&format!(" at {time}"));
-        }
     }
     text
 }

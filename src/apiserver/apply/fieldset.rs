@@ -92,7 +92,7 @@ fn fit(types: &Types, of: &Node, value: &Value, path: &str, out: &mut Vec<String
                 if shape == "list" || shape == "map" { go(value) } else { got.to_owned() }
             ));
         }
-        _ => fit_scalar(of, value, path, out),
+        _ => fit_other(of, value, path, out),
     }
 }
 
@@ -117,21 +117,29 @@ fn fit_list(types: &Types, of: &Node, list: &[Value], path: &str, out: &mut Vec<
     }
 }
 
-fn fit_scalar(of: &Node, value: &Value, path: &str, out: &mut Vec<String>) {
-    let expected = match (of.scalar, value) {
-        (Some(Scalar::Integer | Scalar::Number), Value::Number(_))
-        | (Some(Scalar::String), Value::String(_))
-        | (Some(Scalar::Boolean), Value::Bool(_))
-        | (Some(Scalar::IntOrString | Scalar::Untyped), _) => return,
-        (Some(Scalar::Integer | Scalar::Number), _) => "numeric (int or float)",
-        (Some(Scalar::String), _) => "string",
-        (Some(Scalar::Boolean), _) => "boolean",
-        (None, _) => {
-            out.push(format!("{path}: expected {}, got {}", shape(of), go(value)));
-            return;
-        }
+/// A scalar, or a map or list where none may be.
+fn fit_other(of: &Node, value: &Value, path: &str, out: &mut Vec<String>) {
+    let plain = !value.is_object() && !value.is_array();
+    let fits = match of.scalar {
+        Some(Scalar::Integer | Scalar::Number) => value.is_number(),
+        Some(Scalar::String) => value.is_string(),
+        Some(Scalar::Boolean) => value.is_boolean(),
+        Some(Scalar::IntOrString | Scalar::Untyped) => plain,
+        None => false,
     };
-    out.push(format!("{path}: expected {expected}, got {}", go(value)));
+    if fits {
+        return;
+    }
+    let shape = shape(of);
+    // Upstream names the sort of the value for numbers, and prints the value for everything else.
+    let got = match value {
+        Value::String(_) if shape.starts_with("numeric") => "string".to_owned(),
+        Value::Bool(_) if shape.starts_with("numeric") => "boolean".to_owned(),
+        Value::Object(_) if shape.starts_with("numeric") => "map".to_owned(),
+        Value::Array(_) if shape.starts_with("numeric") => "list".to_owned(),
+        other => go(other),
+    };
+    out.push(format!("{path}: expected {shape}, got {got}"));
 }
 
 fn shape(of: &Node) -> &'static str {
@@ -147,11 +155,7 @@ fn shape(of: &Node) -> &'static str {
 /// A value as structured-merge-diff prints it after "got".
 fn go(value: &Value) -> String {
     match value {
-        Value::Object(_) => format!("&{{{value}}}"),
-        Value::Array(_) => format!("&{{{value}}}"),
         Value::String(text) => format!("&{{{text}}}"),
-        Value::Number(number) => format!("&{{{number}}}"),
-        Value::Bool(flag) => format!("&{{{flag}}}"),
-        Value::Null => "null".to_owned(),
+        other => format!("&value.valueUnstructured{{Value:{other}}}"),
     }
 }

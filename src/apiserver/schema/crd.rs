@@ -171,19 +171,68 @@ fn priority(version: &str) -> (u8, u64, u64, std::cmp::Reverse<String>) {
     (rank, major, minor, std::cmp::Reverse(version.to_owned()))
 }
 
-/// The CustomResourceDefinitions of the add-on control plane: Argo CD's and Flux's kinds.
-///
-/// `profile` chooses by file: `argocd` or `flux`.
+/// The CustomResourceDefinitions of Argo CD's kinds: Application, AppProject, ApplicationSet.
 #[must_use]
-pub fn addon_crds(profile: &str) -> Vec<Value> {
-    let files: &[&str] = match profile {
-        "argocd" => &[include_str!("crds/argocd.yaml")],
-        "flux" => &[include_str!("crds/flux.yaml")],
-        _ => &[],
-    };
-    files.iter().flat_map(|file| read(file)).collect()
+pub fn argocd_crds() -> &'static [Value] {
+    static CRDS: OnceLock<Vec<Value>> = OnceLock::new();
+    CRDS.get_or_init(|| read(include_str!("crds/argocd.yaml")))
 }
 
+/// The CustomResourceDefinitions of Flux's kinds: the five sources, Kustomization and HelmRelease.
+#[must_use]
+pub fn flux_crds() -> &'static [Value] {
+    static CRDS: OnceLock<Vec<Value>> = OnceLock::new();
+    CRDS.get_or_init(|| read(include_str!("crds/flux.yaml")))
+}
+
+#[expect(clippy::expect_used, reason = "the text is part of the program and a test reads it")]
 fn read(file: &str) -> Vec<Value> {
-    serde_saphyr::from_multiple(file).unwrap_or_default()
+    let mut file: Value = serde_saphyr::from_str(file).expect("the embedded definitions are YAML");
+    match file["items"].take() {
+        Value::Array(crds) => crds,
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::apiserver::schema::{Catalog, argocd_crds, flux_crds};
+    use crate::apiserver::{defaults::defaults, prune::prune};
+    use serde_json::json;
+
+    #[test]
+    fn the_addon_kinds_are_served_with_their_subresources() {
+        let catalog = Catalog::builtin().with_crds(argocd_crds()).unwrap().with_crds(flux_crds()).unwrap();
+        for (group, version, plural, status) in [
+            ("argoproj.io", "v1alpha1", "applications", false),
+            ("argoproj.io", "v1alpha1", "appprojects", false),
+            ("argoproj.io", "v1alpha1", "applicationsets", true),
+            ("source.toolkit.fluxcd.io", "v1", "gitrepositories", true),
+            ("source.toolkit.fluxcd.io", "v1", "ocirepositories", true),
+            ("source.toolkit.fluxcd.io", "v1", "helmrepositories", true),
+            ("source.toolkit.fluxcd.io", "v1", "helmcharts", true),
+            ("source.toolkit.fluxcd.io", "v1", "buckets", true),
+            ("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", true),
+            ("helm.toolkit.fluxcd.io", "v2", "helmreleases", true),
+        ] {
+            let resource = catalog.find(group, version, plural).unwrap();
+            assert_eq!(resource.has_status, status, "{plural}");
+        }
+    }
+
+    #[test]
+    fn a_kustomization_keeps_what_people_write_and_gets_its_defaults() {
+        let catalog = Catalog::builtin().with_crds(flux_crds()).unwrap();
+        let resource = catalog.find("kustomize.toolkit.fluxcd.io", "v1", "kustomizations").unwrap();
+        let spec = json!({"interval": "5m", "prune": true, "path": "./x", "wait": true, "sourceRef": {"kind": "GitRepository", "name": "g"},
+            "postBuild": {"substitute": {"a": "b"}}, "patches": [{"patch": "p", "target": {"kind": "Deployment"}}]});
+        let mut object = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": {"name": "k"},
+            "spec": spec, "odd": 1});
+        assert_eq!(prune(resource, &mut object), ["odd"]);
+        defaults(resource, &mut object);
+        let mut expected = spec;
+        expected["force"] = json!(false);
+        assert_eq!(object["spec"], expected);
+        assert_eq!(object["status"], json!({"observedGeneration": -1}));
+    }
 }

@@ -12,7 +12,7 @@ mod openapi;
 mod types;
 
 pub use catalog::Catalog;
-pub use crd::{BadCrd, addon_crds};
+pub use crd::{BadCrd, argocd_crds, flux_crds};
 pub use discovery::{Discovery, Document};
 pub use openapi::OpenApi;
 pub use types::{Field, ListKind, Node, Scalar, TypeId, TypeRef, Types};
