@@ -1,12 +1,16 @@
-//! Stamps the commit into the binary, so that a record says what made it. Without git the commit is "unknown".
+//! Stamps the commit into the binary, and whether it had more changes, so that a record says what made it. Without git the commit is "unknown".
 
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=.git/HEAD");
     println!("cargo::rerun-if-changed=.git/logs/HEAD");
+    println!("cargo::rerun-if-changed=src");
     if let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) {
         println!("cargo::rustc-env=FLAMBOYANCE_COMMIT={commit}");
+    }
+    if let Some(changes) = git(&["status", "--porcelain", "--untracked-files=no"]) {
+        println!("cargo::rustc-env=FLAMBOYANCE_DIRTY={}", !changes.is_empty());
     }
 }
 

@@ -74,7 +74,7 @@ impl Histogram {
 }
 
 /// What a histogram says in a record. All values are null when there are no samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Quantiles {
     /// Samples.
     pub count: u64,

@@ -1,1 +1,17 @@
-//! The versioned result.
+//! The versioned result of a run: a folder with `record.json`, histograms and time series.
+//!
+//! In: the scenario and what `measure` kept. Out: files that are written atomically and never overwritten, and the same
+//! files read back, also those of older versions. Never measures, never judges, never draws.
+
+mod assemble;
+mod folder;
+mod histograms;
+mod model;
+mod series;
+#[cfg(test)]
+pub(crate) mod synthetic;
+
+pub use assemble::{Ran, begin, finish};
+pub use folder::{Folder, RecordError, Stored, load};
+pub use model::*;
+pub use series::ProcessSample;
