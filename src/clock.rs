@@ -36,10 +36,9 @@ fn read(id: ClockId) -> Time {
 /// `unix` nanoseconds as RFC 3339 in UTC with whole seconds, the form of Kubernetes `metav1.Time`.
 #[must_use]
 pub fn rfc3339(unix: Time) -> String {
-    let secs = unix.0 / 1_000_000_000;
-    let (year, month, day) = civil(secs / 86_400);
-    let (h, m, s) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}Z")
+    let mut text = String::with_capacity(20);
+    unix.write_rfc3339(&mut text);
+    text
 }
 
 /// `unix` nanoseconds as RFC 3339 in UTC with microseconds, the form of Kubernetes `metav1.MicroTime`.
@@ -48,19 +47,6 @@ pub fn rfc3339_micros(unix: Time) -> String {
     let mut text = rfc3339(unix);
     text.pop();
     format!("{text}.{:06}Z", unix.0 / 1_000 % 1_000_000)
-}
-
-/// Days since 1970 as (year, month, day): Howard Hinnant's `civil_from_days` for days after the epoch.
-const fn civil(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
 }
 
 #[cfg(test)]

@@ -69,6 +69,35 @@ impl Time {
     }
 }
 
+impl Time {
+    /// Appends nanoseconds since 1970 (UTC) as RFC 3339 with whole seconds, the form of Kubernetes `metav1.Time`.
+    pub fn write_rfc3339(self, out: &mut String) {
+        let secs = self.0 / 1_000_000_000;
+        let (year, month, day) = civil(secs / 86_400);
+        let fields = [(year / 100, ""), (year, "-"), (month, "-"), (day, "T")];
+        let clock = [(secs / 3600 % 24, ":"), (secs / 60 % 60, ":"), (secs % 60, "Z")];
+        for (n, after) in fields.into_iter().chain(clock) {
+            for digit in [n / 10 % 10, n % 10] {
+                out.push(char::from(b"0123456789"[digit as usize]));
+            }
+            out.push_str(after);
+        }
+    }
+}
+
+/// Days since 1970 as (year, month, day): Howard Hinnant's `civil_from_days` for days after the epoch.
+const fn civil(days: u64) -> (u64, u64, u64) {
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + if month <= 2 { 1 } else { 0 };
+    (year, month, day)
+}
+
 impl Add<Span> for Time {
     type Output = Self;
     fn add(self, span: Span) -> Self {

@@ -291,6 +291,9 @@ fn clean(path: &str) -> &str {
 /// `words` times eight hex digits.
 fn hex(out: &mut String, hash: Seed, words: u64) {
     for n in 0..words {
-        let _ = write!(out, "{:08x}", hash.bits(n) >> 32);
+        let bits = hash.bits(n);
+        for shift in (32..64).step_by(4).rev() {
+            out.push(char::from(b"0123456789abcdef"[(bits >> shift & 15) as usize]));
+        }
     }
 }

@@ -449,7 +449,8 @@ fn finish(pass: &mut Pass, work: &Work, cx: &mut Context<'_>) {
     let upgrade = release > 1;
     let reason = if upgrade { Reason::UpgradeSucceeded } else { Reason::InstallSucceeded };
     let revision = work.revision;
-    object.status.put(Fields::APPLIED, |s| &mut s.applied, revision);
+    // Only in memory: HelmRelease v2 has no lastAppliedRevision.
+    object.status.applied = revision;
     object.ready(reason, Text::ActionSucceeded { upgrade, release }, now);
     settle(object);
     pass.patch(cx);

@@ -17,6 +17,7 @@ mod kustomize;
 mod object;
 mod pass;
 mod queue;
+pub mod render;
 mod source;
 pub mod spec;
 mod status;

@@ -5,6 +5,7 @@ use super::spec::Spec;
 use super::status::{Condition, ConditionType, Reason, Status, Text, Truth};
 use super::{Agent, Notice, Slot};
 use crate::calls::Kind;
+use crate::ids::Uid;
 use crate::units::{Span, Time};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -22,6 +23,10 @@ pub struct Meta {
     pub generation: u32,
     /// `deletionTimestamp` is set.
     pub deleting: bool,
+    /// `uid`.
+    pub uid: Uid,
+    /// Finalizers besides Flux's, as the inside of a JSON list.
+    pub finalizers: Option<Arc<str>>,
     /// `finalizers.fluxcd.io` is among its finalizers.
     pub finalizer: bool,
     /// Annotation `reconcile.fluxcd.io/requestedAt`.

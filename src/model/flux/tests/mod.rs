@@ -1,7 +1,7 @@
 //! The machines against what was recorded of the real controllers (`tests/data/flux`).
 
 mod rules;
-mod server;
+pub(super) mod server;
 
 use super::{Change, Kind};
 use crate::units::Span;

@@ -2,6 +2,7 @@
 
 use crate::calls::{ContentId, Kind, ObjectId, Verb};
 use crate::ids::AddonId;
+use crate::model::flux::render::{Form, Pen};
 use crate::model::flux::spec::Spec;
 use crate::model::flux::{
     Agent, Build, Catalogue, Change, Controllers, Document, Event, Meta, Op, Place, Reply, Slot, Step, View, World,
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An add-on with so many ConfigMaps and Deployments.
-pub(super) fn addon(config_maps: u32, deployments: u32) -> Addon {
+pub(in crate::model::flux) fn addon(config_maps: u32, deployments: u32) -> Addon {
     Addon {
         name: "web".into(),
         weight: 1,
@@ -48,7 +49,7 @@ pub(super) fn addon(config_maps: u32, deployments: u32) -> Addon {
 
 impl Addon {
     /// The same from a Helm repository.
-    pub(super) fn helm(self) -> Self {
+    pub(in crate::model::flux) fn helm(self) -> Self {
         let versions = vec!["1.0.0".into(), "1.1.0".into()];
         Self {
             delivery: Delivery::Helm,
@@ -61,23 +62,25 @@ impl Addon {
     }
 }
 
-pub(super) struct Lab {
-    pub(super) world: World,
-    pub(super) controllers: Controllers,
-    pub(super) now: Time,
+pub(in crate::model::flux) struct Lab {
+    pub(in crate::model::flux) world: World,
+    pub(in crate::model::flux) controllers: Controllers,
+    pub(in crate::model::flux) now: Time,
     /// Calls since [`Lab::fresh`], in the form of the recordings.
-    pub(super) calls: Vec<String>,
+    pub(in crate::model::flux) calls: Vec<String>,
+    /// Bodies of all calls.
+    pub(in crate::model::flux) bodies: Vec<(Op, Form, String)>,
     /// So many looks find the last object not current.
-    pub(super) missed_looks: u32,
+    pub(in crate::model::flux) missed_looks: u32,
     /// The next conditions patches that conflict.
-    pub(super) conflicts: u32,
+    pub(in crate::model::flux) conflicts: u32,
     stored: BTreeMap<ObjectId, ContentId>,
     version: u64,
     specs: BTreeMap<&'static str, serde_json::Value>,
 }
 
 impl Lab {
-    pub(super) fn new(addon: Addon) -> Self {
+    pub(in crate::model::flux) fn new(addon: Addon) -> Self {
         let mut settings = default_settings();
         settings.jitter_ppm = 50_000;
         let world = World {
@@ -94,6 +97,7 @@ impl Lab {
             controllers,
             now: Time(0),
             calls: vec![],
+            bodies: vec![],
             missed_looks: 0,
             conflicts: 0,
             stored: BTreeMap::new(),
@@ -102,7 +106,7 @@ impl Lab {
         }
     }
 
-    pub(super) fn fresh(&mut self) -> &mut Self {
+    pub(in crate::model::flux) fn fresh(&mut self) -> &mut Self {
         self.calls.clear();
         self.now += Span::from_secs(1);
         self
@@ -124,11 +128,11 @@ impl Lab {
         self
     }
 
-    pub(super) fn git(&mut self, interval: &str) -> &mut Self {
+    pub(in crate::model::flux) fn git(&mut self, interval: &str) -> &mut Self {
         self.git_as(interval, Change::Added)
     }
 
-    pub(super) fn git_as(&mut self, interval: &str, change: Change) -> &mut Self {
+    pub(in crate::model::flux) fn git_as(&mut self, interval: &str, change: Change) -> &mut Self {
         let url = "https://example.org/fleet.git";
         self.put(
             Kind::GIT_REPOSITORY,
@@ -137,19 +141,19 @@ impl Lab {
         )
     }
 
-    pub(super) fn helm_repository(&mut self) -> &mut Self {
+    pub(in crate::model::flux) fn helm_repository(&mut self) -> &mut Self {
         let spec = serde_json::json!({"interval": "1h", "url": "https://example.org/charts"});
         self.put(Kind::HELM_REPOSITORY, spec, Change::Added)
     }
 
-    pub(super) fn kustomization(&mut self, interval: &str, wait: bool, prune: bool) -> &mut Self {
+    pub(in crate::model::flux) fn kustomization(&mut self, interval: &str, wait: bool, prune: bool) -> &mut Self {
         let source = serde_json::json!({"kind": "GitRepository", "name": "web"});
         let spec = serde_json::json!({"interval": interval, "path": "./deploy", "wait": wait, "prune": prune,
             "sourceRef": source, "timeout": "2m"});
         self.put(Kind::KUSTOMIZATION, spec, Change::Added)
     }
 
-    pub(super) fn release(&mut self, interval: &str, values: &str, drift: bool) -> &mut Self {
+    pub(in crate::model::flux) fn release(&mut self, interval: &str, values: &str, drift: bool) -> &mut Self {
         let source = serde_json::json!({"kind": "HelmRepository", "name": "web"});
         let chart = serde_json::json!({"chart": "demo", "version": "1.0.0", "sourceRef": source, "interval": "1h"});
         let mode = if drift { "enabled" } else { "disabled" };
@@ -160,50 +164,50 @@ impl Lab {
     }
 
     /// Other values for the HelmRelease, then until all is quiet.
-    pub(super) fn values(&mut self, values: &str) {
+    pub(in crate::model::flux) fn values(&mut self, values: &str) {
         let mut spec = self.specs["HelmRelease"].clone();
         spec["values"] = serde_json::from_str(values).unwrap();
         self.put(Kind::HELM_RELEASE, spec, Change::Modified).run(Span::from_secs(20));
     }
 
     /// The second version of the chart.
-    pub(super) fn upgrade(&mut self) {
+    pub(in crate::model::flux) fn upgrade(&mut self) {
         let mut spec = self.specs["HelmRelease"].clone();
         spec["chart"]["spec"]["version"] = "1.1.0".into();
         self.put(Kind::HELM_RELEASE, spec, Change::Modified).run(Span::from_secs(20));
     }
 
-    pub(super) fn suspend(&mut self, kind: Kind, suspend: bool) -> &mut Self {
+    pub(in crate::model::flux) fn suspend(&mut self, kind: Kind, suspend: bool) -> &mut Self {
         let mut spec = self.specs[kind.info().kind].clone();
         spec["suspend"] = suspend.into();
         self.put(kind, spec, Change::Modified)
     }
 
-    pub(super) fn commit(&mut self) -> &mut Self {
+    pub(in crate::model::flux) fn commit(&mut self) -> &mut Self {
         self.world.catalogue.commit(AddonId(0));
         self
     }
 
     /// Something else changes in the same repository.
-    pub(super) fn commit_elsewhere(&mut self) -> &mut Self {
+    pub(in crate::model::flux) fn commit_elsewhere(&mut self) -> &mut Self {
         self.world.catalogue.commit(AddonId(1));
         self
     }
 
     /// Somebody deletes an installed object.
-    pub(super) fn drift(&mut self, n: u16) -> &mut Self {
+    pub(in crate::model::flux) fn drift(&mut self, n: u16) -> &mut Self {
         self.stored.remove(&Place::Item(AddonId(0), n).id());
         self
     }
 
     /// `requestedAt` changes; then until all is quiet.
-    pub(super) fn request(&mut self, kind: Kind) {
+    pub(in crate::model::flux) fn request(&mut self, kind: Kind) {
         let asked = format!("t{}", self.version);
         self.touch(kind, |meta| meta.requested = Some(asked.as_str().into()));
         self.run(Span::from_secs(20));
     }
 
-    pub(super) fn delete(&mut self, kind: Kind) {
+    pub(in crate::model::flux) fn delete(&mut self, kind: Kind) {
         self.touch(kind, |meta| {
             meta.deleting = true;
             meta.generation += 1;
@@ -228,7 +232,7 @@ impl Lab {
     }
 
     /// Runs until nothing happens for the span.
-    pub(super) fn run(&mut self, horizon: Span) {
+    pub(in crate::model::flux) fn run(&mut self, horizon: Span) {
         let end = self.now + horizon;
         loop {
             while let Some(pass) = self.controllers.runnable(&self.world, self.now) {
@@ -245,9 +249,20 @@ impl Lab {
     }
 
     fn handle(&mut self, op: &Op) -> Reply {
+        self.write(op);
         let (code, view) = self.answer(op);
         self.calls.push(line(op, code));
         Reply { code, object: view }
+    }
+
+    fn write(&mut self, op: &Op) {
+        let Some(object) = self.controllers.object(op.body.slot) else { return };
+        let pen = Pen { catalogue: &self.world.catalogue, epoch: Span::from_secs(1_700_000_000) };
+        let mut text = String::new();
+        let form = pen.body(&mut text, object, op.body, op.kind, op.object);
+        if form != Form::None {
+            self.bodies.push((op.clone(), form, text));
+        }
     }
 
     fn answer(&mut self, op: &Op) -> (u16, Option<View>) {
