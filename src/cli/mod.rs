@@ -2,6 +2,7 @@
 
 mod completion;
 mod failure;
+mod manager;
 mod schema;
 mod version;
 
@@ -22,6 +23,8 @@ pub struct Cli {
 enum Command {
     /// Print the completion script of a shell
     Completion(completion::Args),
+    /// Reconcile the Applications of any hub that use the Flux subsystem, until SIGTERM
+    Manager(Box<manager::Args>),
     /// Print the JSON Schema of a scenario, for editors
     Schema,
     /// Print the version, the commit and the features of this build
@@ -32,6 +35,7 @@ impl Command {
     fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Self::Completion(args) => completion::run(&args),
+            Self::Manager(args) => manager::run(*args),
             Self::Schema => schema::run(),
             Self::Version(args) => version::run(&args),
         }
