@@ -103,6 +103,9 @@ pub(crate) enum ManagerError {
     Runtime(#[from] std::io::Error),
 }
 
+/// The deadline has come: the worker that takes the key sets the alarm clock anew.
+const HANDED_OVER: u64 = 0;
+
 /// What all tasks share.
 struct Shared {
     index: Mutex<Index>,
@@ -150,7 +153,8 @@ impl Shared {
             self.wishes.notify_one();
         }
         let deadline = index.queue.deadline().map_or(u64::MAX, |time| time.0);
-        if deadline < self.armed.load(Ordering::Relaxed) {
+        let armed = self.armed.load(Ordering::Relaxed);
+        if deadline < armed || armed == HANDED_OVER {
             self.armed.store(deadline, Ordering::Relaxed);
             self.alarm.notify_one();
         }
@@ -167,13 +171,13 @@ impl Shared {
             };
             let pause = deadline.since(clock::now());
             if pause.0 == 0 {
+                self.armed.store(HANDED_OVER, Ordering::Relaxed);
                 self.work.notify_one();
-                // The worker that takes the key moves the deadline on; it may not have run yet.
-                self.armed.store(0, Ordering::Relaxed);
-                tokio::task::yield_now().await;
+                self.alarm.notified().await;
+                continue;
             }
             tokio::select! {
-                () = tokio::time::sleep(pause.to_std().max(std::time::Duration::from_millis(1))) => {}
+                () = tokio::time::sleep(pause.to_std()) => {}
                 () = self.alarm.notified() => {}
             }
         }

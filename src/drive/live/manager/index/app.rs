@@ -13,6 +13,9 @@ use crate::units::{Span, Time};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+/// An Application may arrive before the Secret of its cluster (assumed).
+const HOMELESS_GRACE: Span = Span::from_secs(2);
+
 /// Where an Application is to be deployed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Destination {
@@ -40,6 +43,8 @@ pub(in crate::drive::live::manager) struct Entry {
     pub(super) touched: bool,
     resync_at: Option<Time>,
     rounds: u64,
+    /// When it was last read from the hub.
+    read_at: Time,
 }
 
 /// The texts of an Application.
@@ -83,6 +88,7 @@ impl Entry {
             touched: false,
             resync_at: None,
             rounds: 0,
+            read_at: Time(0),
         }
     }
 
@@ -156,9 +162,10 @@ impl Index {
         }
         entry.inputs = inputs;
         entry.exists = true;
+        entry.read_at = now;
         self.read(key, object, known);
         let entry = &self.apps[key as usize];
-        let cluster = self.find_cluster(&entry.destination);
+        let cluster = self.settled_cluster(&entry.destination);
         if cluster.is_some_and(|cluster| !self.is_mine(cluster)) {
             self.forget(key);
             return false;
@@ -339,6 +346,11 @@ impl Index {
         match (cluster, app.problem) {
             (_, Some(_)) => {}
             (None, None) if !self.first => return None,
+            // Its Secret may be on its way.
+            (None, None) if now.since(entry.read_at) < HOMELESS_GRACE => {
+                self.queue.add_after(key, HOMELESS_GRACE, now);
+                return None;
+            }
             (None, None) => app.problem = Some(Problem::NoCluster),
             (Some(cluster), None) => match self.look(key, cluster) {
                 Ok(Some(looked)) => seen = looked,

@@ -19,7 +19,8 @@ pub(in crate::drive::live::manager) struct Cluster {
     /// How to reach it, or why that cannot be.
     pub(in crate::drive::live::manager) route: Result<Route, Box<str>>,
     pub(in crate::drive::live::manager) bucket: TokenBucket,
-    mine: bool,
+    /// Whether it is this manager's; `None` until that was decided once.
+    mine: Option<bool>,
     watches: BTreeMap<Kind, Watch>,
     pub(super) apps: Vec<u32>,
 }
@@ -71,7 +72,7 @@ impl Index {
                     uid: is.uid,
                     route: is.route,
                     bucket: is.bucket,
-                    mine: matches!(self.share, Share::All),
+                    mine: None,
                     watches: BTreeMap::new(),
                     apps: Vec::new(),
                 });
@@ -98,14 +99,15 @@ impl Index {
         let mine = self.owned();
         let mut moved = false;
         for (cluster, mine) in self.clusters.iter_mut().zip(mine) {
-            moved |= cluster.mine != mine;
-            cluster.mine = mine;
+            // The apps of a new cluster are among the homeless; those of a cluster that was another's are not known here.
+            moved |= cluster.mine.is_some_and(|was| was != mine);
+            cluster.mine = Some(mine);
         }
         if moved {
             self.wishes.push(Wish::Relist);
         }
         for app in self.homeless.clone() {
-            if let Some(cluster) = self.find_cluster(&self.apps[app as usize].destination) {
+            if let Some(cluster) = self.settled_cluster(&self.apps[app as usize].destination) {
                 self.homeless.remove(&app);
                 self.settle(app, Some(cluster));
                 self.enqueue(app, false, now);
@@ -128,7 +130,7 @@ impl Index {
     }
 
     /// The cluster of a destination (`server`, else `name`).
-    pub(super) fn find_cluster(&self, destination: &super::app::Destination) -> Option<u32> {
+    fn find_cluster(&self, destination: &super::app::Destination) -> Option<u32> {
         if destination.server.is_empty() {
             self.by_cluster_name.get(&destination.name).copied()
         } else {
@@ -136,8 +138,13 @@ impl Index {
         }
     }
 
+    /// The same, if it is decided whose the cluster is.
+    pub(super) fn settled_cluster(&self, destination: &super::app::Destination) -> Option<u32> {
+        self.find_cluster(destination).filter(|cluster| self.clusters[*cluster as usize].mine.is_some())
+    }
+
     pub(super) fn is_mine(&self, cluster: u32) -> bool {
-        self.clusters[cluster as usize].mine
+        self.clusters[cluster as usize].mine == Some(true)
     }
 
     /// Whether the cache holds what exists of a kind. Wishes for a watch when there is none yet.

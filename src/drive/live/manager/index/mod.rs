@@ -133,3 +133,6 @@ pub(super) fn object_id(cluster: u32, kind: Kind, namespace: &str, name: &str) -
     hash.write(name.as_bytes());
     ObjectId(hash.finish())
 }
+
+#[cfg(test)]
+mod tests;
