@@ -5,6 +5,7 @@ mod completion;
 mod failure;
 mod init;
 mod manager;
+mod report;
 mod schema;
 mod version;
 
@@ -31,6 +32,8 @@ enum Command {
     Manager(Box<manager::Args>),
     /// Write a commented scenario to start from
     Init(init::Args),
+    /// Say what the record of a run says
+    Report(report::Args),
     /// Print the JSON Schema of a scenario, for editors
     Schema,
     /// Print the version, the commit and the features of this build
@@ -44,6 +47,7 @@ impl Command {
             Self::Completion(args) => completion::run(&args),
             Self::Manager(args) => manager::run(*args),
             Self::Init(args) => init::run(&args),
+            Self::Report(args) => report::run(&args),
             Self::Schema => schema::run(),
             Self::Version(args) => version::run(&args),
         }
