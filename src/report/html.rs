@@ -184,9 +184,6 @@ mod tests {
         let (outcome, scenario) = (synthetic::outcome(), synthetic::scenario().effective);
         deliver(folder, synthetic::record(), &outcome, &usages, Time(0), &scenario).unwrap();
         let stored = crate::record::load(&temp.path().join("result")).unwrap();
-        if let Some(keep) = std::env::var_os("KEEP_REPORT") {
-            std::fs::write(keep, page(&stored)).unwrap();
-        }
         (temp, stored)
     }
 

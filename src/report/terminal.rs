@@ -67,6 +67,9 @@ pub(super) fn status(record: &RunRecord) -> String {
 
 /// What it came to, in one sentence.
 pub(super) fn verdict(record: &RunRecord) -> String {
+    if record.latency.is_empty() {
+        return "nothing was measured".to_owned();
+    }
     let counts = &record.counts;
     let healthy = match record.time.all_healthy_s {
         Some(secs) => format!("all apps healthy after {}", time(Some(secs))),
@@ -97,7 +100,8 @@ fn headline(record: &RunRecord, style: Style) -> String {
         Status::Invalid => "1;31",
     };
     let status = style.paint(code, &status(record));
-    let wall = time(Some(record.time.wall_s));
+    let wall =
+        if record.latency.is_empty() { String::new() } else { format!(" in {}", time(Some(record.time.wall_s))) };
     let name = style.bold(&record.scenario.name);
     let counts = &record.counts;
     let mut changes = format!("{} changes", count(counts.changes));
@@ -107,7 +111,7 @@ fn headline(record: &RunRecord, style: Style) -> String {
     if counts.failed > 0 {
         let _infallible = write!(changes, ", {} failed", count(counts.failed));
     }
-    format!("{name}: {status} in {wall}; {}\n{}\n{changes}\n", verdict(record), setting(record))
+    format!("{name}: {status}{wall}; {}\n{}\n{changes}\n", verdict(record), setting(record))
 }
 
 fn latencies(record: &RunRecord, style: Style) -> String {
