@@ -113,9 +113,8 @@ impl Failure {
             .map(|e| if e.field.is_empty() { e.message.clone() } else { format!("{}: {}", e.field, e.message) })
             .collect();
         let all = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
-        let mut failure =
-            Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {all}", qualified(kind, group)))
-                .about(kind, group, name);
+        let mut failure = Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {all}", qualified(kind, group)))
+            .about(kind, group, name);
         if let Some(details) = &mut failure.details {
             details.causes = errors.to_vec();
         }

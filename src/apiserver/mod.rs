@@ -2,8 +2,16 @@
 
 pub mod apply;
 pub mod bootstrap;
+pub mod clusters;
 pub mod defaults;
+pub mod failure;
+pub mod life;
+pub mod object;
+pub mod page;
 pub mod patch;
 pub mod prune;
+pub mod request;
 pub mod schema;
+pub mod select;
+pub mod store;
 pub mod validate;

@@ -5,4 +5,3 @@
 //! write the documents that rims exchange with an API server.
 
 pub mod flux;
-pub mod workload;

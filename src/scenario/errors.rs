@@ -1,6 +1,5 @@
 //! Everything that is wrong with a scenario, each with its place.
 
-use super::tree::At;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 use std::fmt;
 use std::sync::Arc;
@@ -35,9 +34,6 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
-    /// 0 for the file, then the overrides.
-    #[serde(skip)]
-    ordinal: usize,
     #[serde(skip)]
     source: Option<Source>,
     #[serde(skip)]
@@ -53,6 +49,9 @@ pub enum Severity {
     /// The run is possible but probably not what was meant.
     Warning,
 }
+
+/// The name of an override in messages.
+pub(super) const OVERRIDE: &str = "--set";
 
 /// A text that problems point into.
 pub(super) type Source = Arc<NamedSource<String>>;
@@ -77,43 +76,28 @@ impl Finding {
         Self { severity, code, path: path.to_vec(), of_key: false, about: Vec::new(), message, hint: None }
     }
 
-    pub(super) fn warning(code: &'static str, path: &[String], message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, path, message) }
+    pub(super) fn of_key(self) -> Self {
+        Self { of_key: true, ..self }
     }
 
-    /// Names a value that the finding rests on besides its own. `*` stands for every entry of a list, `**` at the end for
-    /// everything below.
-    pub(super) fn about(mut self, path: &str) -> Self {
-        self.about.push(path.split('.').map(str::to_owned).collect());
-        self
+    /// Whether it rests on a value that is not what was written: the same value, a part of it or what it is part of.
+    pub(super) fn rests_on(&self, damaged: &[Vec<String>]) -> bool {
+        let related = |a: &[String], b: &[String]| a.iter().zip(b).all(|(a, b)| a == b);
+        let mut paths = std::iter::once(&self.path).chain(&self.about);
+        paths.any(|path| damaged.iter().any(|damage| related(path, damage)))
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
-
-    pub(super) fn of_key(self) -> Self {
-        Self { of_key: true, ..self }
-    }
-
-    /// Whether it rests on a value that is not what was written.
-    pub(super) fn rests_on(&self, damaged: &[Vec<String>]) -> bool {
-        let same = |a: &[String], b: &[String]| a.iter().zip(b).all(|(a, b)| a == b || a == "*" || a == "**");
-        let deep = |path: &[String]| path.last().is_some_and(|last| last == "**");
-        damaged.iter().any(|damage| {
-            let of_about = |path: &Vec<String>| same(path, damage) && (damage.len() <= path.len() || deep(path));
-            same(&self.path, damage) || self.about.iter().any(of_about)
-        })
-    }
 }
 
 impl Problem {
-    /// A problem at a place of one of the sources.
-    pub(super) fn new(finding: Finding, at: At, sources: &[Source]) -> Self {
-        let source = &sources[at.source];
+    /// A problem at bytes `start..end` of `source`.
+    pub(super) fn new(finding: Finding, source: &Source, start: usize, end: usize) -> Self {
         let text = source.inner();
-        let (line, column) = position(text, at.start);
-        let (end_line, end_column) = position(text, at.end.max(at.start));
+        let (line, column) = position(text, start);
+        let (end_line, end_column) = position(text, end.max(start));
         Self {
             file: source.name().to_owned(),
             line,
@@ -125,15 +109,14 @@ impl Problem {
             code: finding.code,
             message: finding.message,
             hint: finding.hint,
-            ordinal: at.source,
             source: Some(Arc::clone(source)),
-            span: (at.start, at.end.saturating_sub(at.start)).into(),
+            span: (start, end.saturating_sub(start)).into(),
         }
     }
 
     /// In the order of the file, overrides behind it.
-    pub(super) const fn order(&self) -> (usize, usize, usize) {
-        (self.ordinal, self.line, self.column)
+    pub(super) fn order(&self) -> (bool, usize, usize) {
+        (self.file == OVERRIDE, self.line, self.column)
     }
 
     /// A problem of a file that gave no text.
@@ -149,7 +132,6 @@ impl Problem {
             code: "unreadable",
             message,
             hint: Some(hint.to_owned()),
-            ordinal: 0,
             source: None,
             span: (0, 0).into(),
         }

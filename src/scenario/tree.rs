@@ -100,9 +100,9 @@ impl Node {
 /// Reads one document of `text`, the source of number `source`. A key written twice is noted and its first value kept.
 pub(super) fn parse(text: &str, source: usize) -> (Option<Node>, Vec<Malformed>) {
     let anchors = BTreeMap::new();
-    let mut builder = Builder { source, text, open: Vec::new(), anchors, root: None, nodes: 0, noted: Vec::new() };
+    let mut builder = Builder { source, text, open: Vec::new(), anchors, root: None, nodes: 0, twice: Vec::new() };
     let outcome = builder.read();
-    let mut malformed = builder.noted;
+    let mut malformed = builder.twice;
     match outcome {
         Err(error) => malformed.push(error),
         Ok(()) if builder.root.is_none() => malformed.push(refuse(
@@ -133,8 +133,7 @@ struct Builder<'a> {
     anchors: BTreeMap<usize, (Node, Extent)>,
     root: Option<Node>,
     nodes: usize,
-    /// What does not stop the reading.
-    noted: Vec<Malformed>,
+    twice: Vec<Malformed>,
 }
 
 impl Builder<'_> {
@@ -146,19 +145,16 @@ impl Builder<'_> {
                 refuse(at, format!("this is not YAML: {}", error.info()), None)
             })?;
             let range = span.byte_range().unwrap_or(self.text.len()..self.text.len());
-            let at = At { source: self.source, start: range.start, end: range.end };
-            if matches!(event, Event::DocumentStart(..)) && self.root.is_some() {
-                let hint = Some("write one scenario per file");
-                self.noted.push(refuse(at, "a second document starts here, it is not read", hint));
-                break;
-            }
-            self.take(event, at)?;
+            self.take(event, At { source: self.source, start: range.start, end: range.end })?;
         }
         Ok(())
     }
 
     fn take(&mut self, event: Event<'_>, at: At) -> Result<(), Malformed> {
         match event {
+            Event::DocumentStart(..) if self.root.is_some() => {
+                return Err(refuse(at, "a second document starts here", Some("write one scenario per file")));
+            }
             Event::Scalar(text, style, anchor, _) => {
                 let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
                 let value = Value::Scalar { text: text.into_owned(), style };
@@ -207,7 +203,7 @@ impl Builder<'_> {
                 Some((key, key_at)) if open.keys.insert(key.clone()) => entries.push(Entry { key, key_at, node }),
                 Some((key, at)) => {
                     let message = format!("`{key}` is written twice");
-                    self.noted.push(refuse(at, message, Some("keep one of the two")));
+                    self.twice.push(refuse(at, message, Some("keep one of the two")));
                 }
                 None => match node.value {
                     Value::Scalar { text, .. } => open.key = Some((text, node.at)),

@@ -217,6 +217,14 @@ fn managers(value: Value) -> Result<Option<Arc<[Manager]>>, Malformed> {
 }
 
 impl Manager {
+    /// The entries of a `metadata.managedFields` value; `None` if there are none.
+    ///
+    /// # Errors
+    /// When it is no list of objects.
+    pub fn list(value: Value) -> Result<Option<Arc<[Self]>>, Malformed> {
+        managers(value)
+    }
+
     fn from_value(value: Value) -> Result<Self, Malformed> {
         let Value::Object(mut fields) = value else { return Err(malformed("metadata.managedFields", "objects")) };
         let mut part = |name: &str| match fields.remove(name) {
@@ -237,7 +245,9 @@ impl Manager {
         })
     }
 
-    fn to_value(&self) -> Value {
+    /// The entry as an element of `metadata.managedFields`.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
         let mut entry = json!({
             "manager": &*self.manager,
             "operation": if self.apply { "Apply" } else { "Update" },

@@ -3,6 +3,5 @@
 pub mod budget;
 mod child;
 mod frame;
-pub(crate) mod manager;
 mod notice;
-pub(crate) mod reporter;
+mod reporter;

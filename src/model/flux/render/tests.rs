@@ -1,4 +1,4 @@
-use super::Form;
+use super::{Form, Pen};
 use crate::calls::{Kind, Verb};
 use crate::model::flux::tests::server::{Lab, addon};
 use crate::units::Span;

@@ -1,0 +1,237 @@
+//! PATCH in its four forms.
+
+use super::Cluster;
+use super::prepare::{check_uid, not_found, own_new};
+use super::update::{ATTEMPTS, through_door, with_field};
+use crate::apiserver::apply::{ApplyError, ApplyInput, apply};
+use crate::apiserver::failure::{Cause, Failure};
+use crate::apiserver::object::{Object, instant};
+use crate::apiserver::patch::{self, PatchError};
+use crate::apiserver::request::{Body, Now, PatchType, Request, Response};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What a custom resource takes.
+const CUSTOM: [&str; 3] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+
+/// A patch, parsed once for all attempts.
+enum Change<'a> {
+    Json(&'a [u8]),
+    Merge(Value),
+    Strategic(Value),
+    Apply(Value),
+}
+
+impl Cluster {
+    pub(super) fn patch(&self, request: &Request<'_>, now: Now) -> Result<Response, Box<Failure>> {
+        let change = Change::read(request)?;
+        if let Change::Merge(patch) = &change
+            && let Some(response) = self.patch_status_alone(request, patch, now)?
+        {
+            return Ok(response);
+        }
+        let (resource, name) = (request.resource, request.name.unwrap_or_default());
+        for _ in 0..ATTEMPTS {
+            let Some(old) = self.lookup(resource, request.namespace.unwrap_or_default(), name) else {
+                return self.patch_absent(request, change, now);
+            };
+            if let Some(response) = self.patch_once(request, &change, &old, now)? {
+                return Ok(response);
+            }
+        }
+        Err(Failure::modified(&resource.plural, &resource.group, name).into())
+    }
+
+    /// One attempt; `None` if the object moved on meanwhile.
+    fn patch_once(
+        &self,
+        request: &Request<'_>,
+        change: &Change<'_>,
+        old: &Arc<Object>,
+        now: Now,
+    ) -> Result<Option<Response>, Box<Failure>> {
+        let resource = request.resource;
+        let old_value = old.to_value(resource);
+        let new = change.apply(request, Some(&old_value), now)?;
+        let metadata = &new["metadata"];
+        if !metadata.is_object() {
+            return Err(patch_failure(request, PatchError::DoesNotApply("metadata is gone".to_owned())).into());
+        }
+        check_uid(resource, old, metadata["uid"].as_str())?;
+        let version = metadata["resourceVersion"].as_str().unwrap_or_default();
+        if !version.is_empty() && version != old.meta.resource_version.to_string() {
+            return Err(Failure::modified(&resource.plural, &resource.group, &old.meta.name).into());
+        }
+        check_renamed(request, &new, &old_value)?;
+        let mut value = through_door(request, &old_value, new.clone());
+        let applied = matches!(change, Change::Apply(_));
+        if applied {
+            let managers = new["metadata"].get("managedFields");
+            value["metadata"] = with_field(value["metadata"].take(), "managedFields", managers);
+        }
+        self.replace(request, old, &old_value, value, applied, now)
+    }
+
+    /// Only an apply creates what is absent.
+    fn patch_absent(&self, request: &Request<'_>, change: Change<'_>, now: Now) -> Result<Response, Box<Failure>> {
+        let (resource, name) = (request.resource, request.name.unwrap_or_default());
+        let uid = match &change {
+            Change::Merge(patch) | Change::Strategic(patch) | Change::Apply(patch) => patch["metadata"]["uid"].as_str(),
+            Change::Json(_) => None,
+        };
+        if let Some(uid) = uid.filter(|uid| !uid.is_empty()) {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Failure::conflict(&resource.plural, &resource.group, name, &why).into());
+        }
+        if !matches!(change, Change::Apply(_)) || request.subresource.is_some() {
+            return Err(not_found(resource, name).into());
+        }
+        let mut value = change.apply(request, None, now)?;
+        own_new(&mut value["metadata"]);
+        self.insert(request, value, true, now)
+    }
+}
+
+/// Name and namespace of an object never change.
+fn check_renamed(request: &Request<'_>, new: &Value, old: &Value) -> Result<(), Failure> {
+    for part in ["name", "namespace"] {
+        let (sent, stored) = (new["metadata"][part].as_str(), old["metadata"][part].as_str());
+        if sent != stored && sent.is_some() {
+            let (sent, stored) = (sent.unwrap_or_default(), stored.unwrap_or_default());
+            return Err(Failure::bad_request(if part == "name" {
+                format!("the name of the object ({sent}) does not match the name on the URL ({stored})")
+            } else {
+                "the namespace of the provided object does not match the namespace sent on the request".to_owned()
+            }));
+        }
+    }
+    let (kind, version) = (new["kind"].as_str(), new["apiVersion"].as_str());
+    let resource = request.resource;
+    if kind.is_some_and(|kind| kind != resource.kind) || version.is_some_and(|v| v != resource.api_version()) {
+        return Err(Failure::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({})",
+            version.unwrap_or_default(),
+            resource.api_version()
+        )));
+    }
+    Ok(())
+}
+
+impl<'a> Change<'a> {
+    fn read(request: &Request<'a>) -> Result<Self, Failure> {
+        let Body::Patch(kind, bytes) = request.body else {
+            return Err(Failure::bad_request("a patch needs a body with one of the patch media types"));
+        };
+        let options = &request.options;
+        if kind == PatchType::Apply && options.field_manager.unwrap_or_default().is_empty() {
+            let text = "Required value: is required for apply patch";
+            return Err(Failure::invalid_options("PatchOptions", "fieldManager", "FieldValueRequired", text));
+        }
+        if kind != PatchType::Apply && options.force {
+            let text = "Forbidden: may not be specified for non-apply patch";
+            return Err(Failure::invalid_options("PatchOptions", "force", "FieldValueForbidden", text));
+        }
+        if kind == PatchType::Strategic && request.resource.custom {
+            return Err(Failure::unsupported_media(&CUSTOM));
+        }
+        let parse = || -> Result<Value, Failure> {
+            serde_json::from_slice(bytes).map_err(|e| Failure::bad_request(format!("error decoding patch: {e}")))
+        };
+        Ok(match kind {
+            PatchType::Json => Self::Json(bytes),
+            PatchType::Merge => Self::Merge(parse()?),
+            PatchType::Strategic => Self::Strategic(parse()?),
+            PatchType::Apply => Self::Apply(applied_config(request, parse()?)?),
+        })
+    }
+
+    /// The object after the patch.
+    fn apply(&self, request: &Request<'_>, old: Option<&Value>, now: Now) -> Result<Value, Failure> {
+        if let Self::Apply(config) = self {
+            let input = ApplyInput {
+                resource: request.resource,
+                live: old,
+                config,
+                manager: request.manager(),
+                subresource: request.subresource,
+                force: request.options.force,
+                now: &instant::format(now.unix_secs()),
+            };
+            return apply(&input).map_err(apply_failure);
+        }
+        let mut new = old.cloned().unwrap_or_else(super::update::empty);
+        match self {
+            Self::Json(bytes) => patch::json(&mut new, bytes),
+            Self::Merge(patch) => patch::merge(&mut new, patch),
+            Self::Strategic(patch) | Self::Apply(patch) => patch::strategic(request.resource, &mut new, patch),
+        }
+        .map_err(|error| patch_failure(request, error))?;
+        Ok(new)
+    }
+}
+
+/// The body of an apply with the identity that the URL gives it.
+fn applied_config(request: &Request<'_>, mut config: Value) -> Result<Value, Failure> {
+    if !config.is_object() {
+        return Err(Failure::bad_request("error decoding YAML: an apply patch must be an object"));
+    }
+    if config["metadata"].is_null() {
+        config["metadata"] = json!({});
+    }
+    let sent = config["metadata"]["name"].as_str().unwrap_or_default();
+    let name = request.name.unwrap_or_default();
+    if !sent.is_empty() && sent != name {
+        return Err(Failure::bad_request(format!(
+            "the name of the object ({sent}) does not match the name on the URL ({name})"
+        )));
+    }
+    config["metadata"]["name"] = json!(name);
+    if let (true, Some(namespace)) = (request.resource.namespaced, request.namespace) {
+        let sent = config["metadata"]["namespace"].as_str().unwrap_or_default();
+        if !sent.is_empty() && sent != namespace {
+            return Err(Failure::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        config["metadata"]["namespace"] = json!(namespace);
+    }
+    Ok(config)
+}
+
+fn apply_failure(error: ApplyError) -> Failure {
+    let (code, message) = (error.code(), error.to_string());
+    let reason = match code {
+        400 => "BadRequest",
+        409 => "Conflict",
+        _ => "",
+    };
+    let mut failure = Failure::new(code, reason, message);
+    if let ApplyError::Conflicts(conflicts) = error {
+        failure.details.get_or_insert_default().causes = conflicts
+            .iter()
+            .map(|conflict| Cause {
+                reason: "FieldManagerConflict".to_owned(),
+                message: conflict.message(),
+                field: conflict.field.clone(),
+            })
+            .collect();
+    }
+    failure
+}
+
+fn patch_failure(request: &Request<'_>, error: PatchError) -> Failure {
+    let reason = match error.code() {
+        413 => "RequestEntityTooLarge",
+        422 => "Invalid",
+        _ => "BadRequest",
+    };
+    let mut failure = Failure::new(error.code(), reason, error.to_string());
+    if error.code() == 422 {
+        let details = failure.details.get_or_insert_default();
+        (details.kind, details.group) = (request.resource.plural.clone(), request.resource.group.clone());
+        request.name.unwrap_or_default().clone_into(&mut details.name);
+    }
+    failure
+}

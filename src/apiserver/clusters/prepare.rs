@@ -1,0 +1,358 @@
+//! From what a client sent to an object that may be stored: decoding, the identity that the server owns, and the
+//! pipeline of the schema (prune, defaults, managed fields, validation) in the order of the real server.
+
+use super::kinds;
+use crate::apiserver::apply::{TrackInput, track};
+use crate::apiserver::defaults::defaults;
+use crate::apiserver::failure::{Cause, Failure};
+use crate::apiserver::life;
+use crate::apiserver::object::{Malformed, Meta, Object, instant};
+use crate::apiserver::prune::prune;
+use crate::apiserver::request::{Body, FieldValidation, Now, PatchType, Request};
+use crate::apiserver::schema::Resource;
+use crate::apiserver::validate::validate;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// An object that may be stored, and what to warn about.
+pub(super) struct Prepared {
+    pub(super) object: Object,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The body as a value with kind, apiVersion and metadata, its identity checked against the URL (O-04).
+pub(super) fn decode(request: &Request<'_>) -> Result<Value, Failure> {
+    let resource = request.resource;
+    let value = match request.body {
+        Body::Json(bytes) | Body::Patch(_, bytes) => serde_json::from_slice(bytes).map_err(|error| {
+            Failure::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {error}",
+                resource.kind
+            ))
+        })?,
+        Body::Value(value) => value.clone(),
+        Body::None => Value::Object(Map::new()),
+    };
+    let mut value = match value {
+        Value::Object(fields) => Value::Object(fields),
+        _ => return Err(Failure::bad_request("the object provided is unrecognized: it is no JSON object")),
+    };
+    check_type(resource, &mut value)?;
+    if !value["metadata"].is_object() {
+        if !value["metadata"].is_null() {
+            return Err(undecodable(resource, &Malformed { path: "metadata".to_owned(), expected: "an object" }));
+        }
+        value["metadata"] = json!({});
+    }
+    check_place(request, &mut value["metadata"])?;
+    Ok(value)
+}
+
+fn check_type(resource: &Resource, value: &mut Value) -> Result<(), Failure> {
+    let expected = resource.api_version();
+    match value["kind"].as_str() {
+        None | Some("") => value["kind"] = json!(resource.kind),
+        Some(kind) if kind != resource.kind => {
+            let message = format!(
+                "{kind} in version {:?} cannot be handled as a {}: converting ({kind}) to ({}): unknown conversion",
+                resource.version, resource.kind, resource.kind
+            );
+            return Err(Failure::bad_request(message));
+        }
+        Some(_) => {}
+    }
+    match value["apiVersion"].as_str() {
+        None | Some("") => value["apiVersion"] = json!(expected),
+        Some(sent) if sent != expected => {
+            let message =
+                format!("the API version in the data ({sent}) does not match the expected API version ({expected})");
+            return Err(Failure::bad_request(message));
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+fn check_place(request: &Request<'_>, metadata: &mut Value) -> Result<(), Failure> {
+    let sent = metadata["namespace"].as_str().unwrap_or_default();
+    match request.namespace {
+        Some(namespace) if request.resource.namespaced => {
+            if !sent.is_empty() && sent != namespace {
+                return Err(Failure::bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request",
+                ));
+            }
+            metadata["namespace"] = json!(namespace);
+        }
+        _ => {
+            if let Value::Object(fields) = metadata {
+                fields.remove("namespace");
+            }
+        }
+    }
+    let sent = metadata["name"].as_str().unwrap_or_default();
+    if let Some(name) = request.name {
+        if !sent.is_empty() && sent != name {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({sent}) does not match the name on the URL ({name})"
+            )));
+        }
+        if sent.is_empty() {
+            metadata["name"] = json!(name);
+        }
+    }
+    Ok(())
+}
+
+/// What the server owns on a create (O-03).
+pub(super) fn own_new(metadata: &mut Value) {
+    let Value::Object(fields) = metadata else { return };
+    for name in [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "generation",
+    ] {
+        fields.remove(name);
+    }
+}
+
+/// What the server owns on an update: it stays as it was.
+pub(super) fn own_old(metadata: &mut Value, old: &Value) {
+    let Value::Object(fields) = metadata else { return };
+    for name in [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generateName",
+        "generation",
+        "selfLink",
+    ] {
+        match old.get(name) {
+            Some(value) => drop(fields.insert(name.to_owned(), value.clone())),
+            None => drop(fields.remove(name)),
+        }
+    }
+}
+
+/// Runs the schema's pipeline. `tracked` says that managed fields are up to date already (apply).
+pub(super) fn prepare(
+    request: &Request<'_>,
+    old: Option<&Value>,
+    mut value: Value,
+    tracked: bool,
+    now: Now,
+) -> Result<Prepared, Failure> {
+    let resource = request.resource;
+    let warnings = unknown_fields(request, &mut value)?;
+    kinds::before_defaults(resource, old, &mut value);
+    defaults(resource, &mut value);
+    kinds::after_defaults(resource, old, &mut value);
+    if !tracked {
+        let now = instant::format(now.unix_secs());
+        let manager = request.manager();
+        track(&TrackInput { resource, old, manager, subresource: request.subresource, now: &now }, &mut value);
+    }
+    let mut errors: Vec<Cause> = match validate(resource, old, &value) {
+        Ok(()) => Vec::new(),
+        Err(errors) => errors
+            .into_iter()
+            .map(|e| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field })
+            .collect(),
+    };
+    check_metadata(resource, &value["metadata"], &mut errors);
+    kinds::check(resource, old, &value, &mut errors);
+    if !errors.is_empty() {
+        let name = value["metadata"]["name"].as_str().unwrap_or_default();
+        return Err(Failure::invalid(&resource.kind, &resource.group, name, &errors));
+    }
+    let object = Object::from_value(resource, value).map_err(|why| undecodable(resource, &why))?;
+    Ok(Prepared { object, warnings })
+}
+
+fn undecodable(resource: &Resource, why: &Malformed) -> Failure {
+    let (kind, version) = (&resource.kind, &resource.version);
+    Failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: json: {why}"))
+}
+
+/// Drops unknown fields: silently, with warnings, or not at all but with a refusal (V-08).
+fn unknown_fields(request: &Request<'_>, value: &mut Value) -> Result<Vec<String>, Failure> {
+    let resource = request.resource;
+    let unknown = prune(resource, value);
+    if unknown.is_empty() || request.options.field_validation == FieldValidation::Ignore {
+        return Ok(Vec::new());
+    }
+    let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    if request.options.field_validation == FieldValidation::Warn {
+        return Ok(texts);
+    }
+    let all = texts.join(", ");
+    let kind = &resource.kind;
+    Err(match request.body {
+        Body::Patch(PatchType::Apply, _) => Failure::bad_request(format!("error strict decoding patch: {all}")),
+        Body::Patch(..) => {
+            let cause = Cause {
+                reason: "FieldValueInvalid".to_owned(),
+                message: format!("Invalid value: {:?}: strict decoding error: {all}", patch_text(request)),
+                field: "patch".to_owned(),
+            };
+            Failure::invalid(kind, &resource.group, request.name.unwrap_or_default(), &[cause])
+        }
+        _ => Failure::bad_request(format!(
+            "{kind} in version {:?} cannot be handled as a {kind}: strict decoding error: {all}",
+            resource.version
+        )),
+    })
+}
+
+fn patch_text(request: &Request<'_>) -> String {
+    match request.body {
+        Body::Patch(_, bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Checks what all metadata must obey (O-06). Names are checked on create only, by the caller.
+fn check_metadata(resource: &Resource, metadata: &Value, errors: &mut Vec<Cause>) {
+    let mut wrong = |field: &str, message: String| {
+        errors.push(Cause { reason: "FieldValueInvalid".to_owned(), message, field: format!("metadata.{field}") });
+    };
+    if let Some(labels) = metadata["labels"].as_object() {
+        for (key, value) in labels {
+            if !is_qualified(key) {
+                wrong("labels", format!("Invalid value: {key:?}: {QUALIFIED}"));
+            }
+            let text = value.as_str().unwrap_or_default();
+            if !text.is_empty() && !crate::apiserver::select::is_label_text(text) {
+                wrong("labels", format!("Invalid value: {text:?}: {LABEL_VALUE}"));
+            }
+        }
+    }
+    if let Some(annotations) = metadata["annotations"].as_object() {
+        let bytes: usize = annotations.iter().map(|(k, v)| k.len() + v.as_str().map_or(0, str::len)).sum();
+        for key in annotations.keys().filter(|key| !is_qualified(&key.to_lowercase())) {
+            wrong("annotations", format!("Invalid value: {key:?}: {QUALIFIED}"));
+        }
+        if bytes > 256 << 10 {
+            errors.push(Cause {
+                reason: "FieldValueTooLong".to_owned(),
+                message: "Too long: may not be more than 262144 bytes".to_owned(),
+                field: "metadata.annotations".to_owned(),
+            });
+        }
+    }
+    check_owners(metadata, errors);
+    for finalizer in metadata["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let plain = [life::FOREGROUND, life::ORPHAN, "kubernetes"].contains(&finalizer);
+        if !is_qualified(finalizer) || !plain && !finalizer.contains('/') && !resource.custom {
+            errors.push(Cause {
+                reason: "FieldValueInvalid".to_owned(),
+                message: format!(
+                    "Invalid value: {finalizer:?}: name is neither a standard finalizer name nor is it fully qualified"
+                ),
+                field: "metadata.finalizers".to_owned(),
+            });
+        }
+    }
+}
+
+fn check_owners(metadata: &Value, errors: &mut Vec<Cause>) {
+    let mut controllers = 0;
+    for (n, owner) in metadata["ownerReferences"].as_array().into_iter().flatten().enumerate() {
+        for part in ["apiVersion", "kind", "name", "uid"] {
+            if owner[part].as_str().unwrap_or_default().is_empty() {
+                let word = if part == "apiVersion" { "version" } else { part };
+                errors.push(Cause {
+                    reason: "FieldValueInvalid".to_owned(),
+                    message: format!("Invalid value: \"\": {word} must not be empty"),
+                    field: format!("metadata.ownerReferences[{n}].{part}"),
+                });
+            }
+        }
+        controllers += usize::from(owner["controller"] == Value::Bool(true));
+    }
+    if controllers > 1 {
+        errors.push(Cause {
+            reason: "FieldValueInvalid".to_owned(),
+            message: format!(
+                "Invalid value: {}: Only one reference can have Controller set to true",
+                metadata["ownerReferences"]
+            ),
+            field: "metadata.ownerReferences".to_owned(),
+        });
+    }
+}
+
+const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+/// An optional DNS prefix before a slash, and a name of at most 63 characters.
+fn is_qualified(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let dns = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
+    crate::apiserver::select::is_label_text(name)
+        && prefix.is_none_or(|p| !p.is_empty() && p.len() <= 253 && p.bytes().all(dns))
+}
+
+/// What differs between two versions.
+pub(super) fn changes(old: &Object, new: &Object) -> life::Changes {
+    life::Changes {
+        spec: old.spec() != new.spec(),
+        status: old.status() != new.status(),
+        rest: old.rest() != new.rest(),
+        ..life::Changes::default()
+    }
+    .with_meta(&old.meta, &new.meta)
+}
+
+/// Whether something outside the metadata holds an object under deletion: the namespace's own finalizers.
+pub(super) fn held(object: &Object) -> bool {
+    let namespace = object.resource.plural == "namespaces" && object.resource.group.is_empty();
+    namespace
+        && object.field("spec").and_then(|spec| spec["finalizers"].as_array()).is_some_and(|list| !list.is_empty())
+}
+
+/// The refusal of finalizers that come too late.
+pub(super) fn check_finalizers(resource: &Resource, old: &Meta, new: &Meta) -> Result<(), Failure> {
+    let late = life::late_finalizers(old, new);
+    if late.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<String> = late.iter().map(|f| format!("{f:?}")).collect();
+    let cause = Cause {
+        reason: "FieldValueForbidden".to_owned(),
+        message: format!(
+            "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            shown.join(", ")
+        ),
+        field: "metadata.finalizers".to_owned(),
+    };
+    Err(Failure::invalid(&resource.kind, &resource.group, &old.name, &[cause]))
+}
+
+/// The refusal of a uid that names another incarnation.
+pub(super) fn check_uid(resource: &Resource, old: &Object, sent: Option<&str>) -> Result<(), Failure> {
+    let actual = old.meta.uid.to_string();
+    match sent {
+        Some(uid) if !uid.is_empty() && uid != actual => {
+            let key = format!("/registry/{}/{}/{}", resource.plural, old.meta.namespace, old.meta.name);
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {actual}"
+            );
+            Err(Failure::conflict(&resource.plural, &resource.group, &old.meta.name, &why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `Arc` of a resource where only the object is at hand.
+pub(super) fn not_found(resource: &Arc<Resource>, name: &str) -> Failure {
+    Failure::not_found(&resource.plural, &resource.group, name)
+}

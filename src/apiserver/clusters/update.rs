@@ -1,0 +1,143 @@
+//! PUT, and the one way in which an object changes.
+
+use super::Cluster;
+use super::prepare::{
+    Prepared, changes, check_finalizers, check_uid, decode, held, not_found, own_new, own_old, prepare,
+};
+use super::state::Written;
+use crate::apiserver::failure::{Cause, Failure};
+use crate::apiserver::life;
+use crate::apiserver::object::Object;
+use crate::apiserver::request::{Now, Request, Response};
+use crate::apiserver::store::EventKind;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// How often a write without a resourceVersion of its own starts over when somebody else was quicker.
+pub(super) const ATTEMPTS: usize = 16;
+
+impl Cluster {
+    pub(super) fn update(&self, request: &Request<'_>, now: Now) -> Result<Response, Box<Failure>> {
+        let resource = request.resource;
+        let body = decode(request)?;
+        let name = request.name.unwrap_or_default();
+        let sent = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        let sent_version = if sent == "0" { "" } else { sent }.to_owned();
+        for _ in 0..ATTEMPTS {
+            let Some(old) = self.lookup(resource, request.namespace.unwrap_or_default(), name) else {
+                if request.subresource.is_some() || !resource.create_on_update {
+                    return Err(not_found(resource, name).into());
+                }
+                let mut value = body;
+                own_new(&mut value["metadata"]);
+                return self.insert(request, value, false, now);
+            };
+            check_uid(resource, &old, body["metadata"]["uid"].as_str())?;
+            if sent_version.is_empty() && !resource.unconditional_update {
+                return Err(unconditional(request).into());
+            }
+            if !sent_version.is_empty() && sent_version != old.meta.resource_version.to_string() {
+                return Err(Failure::modified(&resource.plural, &resource.group, name).into());
+            }
+            let old_value = old.to_value(resource);
+            let value = through_door(request, &old_value, body.clone());
+            if let Some(response) = self.replace(request, &old, &old_value, value, false, now)? {
+                return Ok(response);
+            }
+            if !sent_version.is_empty() {
+                return Err(Failure::modified(&resource.plural, &resource.group, name).into());
+            }
+        }
+        Err(Failure::modified(&resource.plural, &resource.group, name).into())
+    }
+
+    /// Puts a new version in place of `old`: `None` if `old` is no longer current.
+    pub(super) fn replace(
+        &self,
+        request: &Request<'_>,
+        old: &Arc<Object>,
+        old_value: &Value,
+        mut value: Value,
+        tracked: bool,
+        now: Now,
+    ) -> Result<Option<Response>, Box<Failure>> {
+        own_old(&mut value["metadata"], &old_value["metadata"]);
+        let Prepared { mut object, warnings } = prepare(request, Some(old_value), value, tracked, now)?;
+        // The header's own fields come from the header, not from their text.
+        (object.meta.uid, object.meta.created) = (old.meta.uid, old.meta.created);
+        (object.meta.deleted, object.meta.grace) = (old.meta.deleted, old.meta.grace);
+        check_finalizers(request.resource, &old.meta, &object.meta)?;
+        let changed = changes(old, &object);
+        if changed.none() {
+            return Ok(Some(Response::Object { code: 200, object: old.clone(), warnings }));
+        }
+        object.meta.generation = life::next_generation(request.resource, old.meta.generation, changed);
+        object.meta.resource_version = old.meta.resource_version;
+        if request.options.dry_run {
+            return Ok(Some(Response::Object { code: 200, object: Arc::new(object), warnings }));
+        }
+        let stored = self.exchange(old, object, request.manager(), now);
+        Ok(stored.map(|object| Response::Object { code: 200, object, warnings }))
+    }
+
+    /// Commits a version over `old`, or its removal if nothing holds it any more; `None` if `old` is not current.
+    pub(super) fn exchange(&self, old: &Arc<Object>, new: Object, manager: &str, now: Now) -> Option<Arc<Object>> {
+        let mut state = self.state.lock();
+        let current = self.find(&state, &old.resource, &old.meta.namespace, &old.meta.name)?;
+        if current.meta.resource_version != old.meta.resource_version || current.meta.uid != old.meta.uid {
+            return None;
+        }
+        let gone = life::finished(&new.meta, held(&new));
+        let kind = if gone { EventKind::Deleted } else { EventKind::Modified };
+        Some(self.commit(&mut state, Written { kind, object: new, previous: Some(old), manager }, now))
+    }
+}
+
+/// What a write through the request's door may change: the object without its status, or the status alone.
+pub(super) fn through_door(request: &Request<'_>, old: &Value, sent: Value) -> Value {
+    match request.subresource {
+        None if request.resource.has_status => with_field(sent, "status", old.get("status")),
+        None => sent,
+        Some("finalize") => {
+            let mut new = old.clone();
+            new["spec"]["finalizers"] = sent["spec"]["finalizers"].clone();
+            new
+        }
+        Some(_) if request.resource.custom => with_field(old.clone(), "status", sent.get("status")),
+        Some(_) => {
+            // Built-in kinds take annotations, finalizers and owners through the status as well, but no labels.
+            let mut new = with_field(old.clone(), "status", sent.get("status"));
+            let labels = old["metadata"].get("labels").cloned();
+            new["metadata"] = sent["metadata"].clone();
+            new["metadata"] = with_field(new["metadata"].take(), "labels", labels.as_ref());
+            new["metadata"] = with_field(new["metadata"].take(), "managedFields", old["metadata"].get("managedFields"));
+            new
+        }
+    }
+}
+
+/// `object` with a field as given, or without it.
+pub(super) fn with_field(mut object: Value, name: &str, field: Option<&Value>) -> Value {
+    if let Value::Object(fields) = &mut object {
+        match field {
+            Some(value) => drop(fields.insert(name.to_owned(), value.clone())),
+            None => drop(fields.remove(name)),
+        }
+    }
+    object
+}
+
+fn unconditional(request: &Request<'_>) -> Failure {
+    let cause = Cause {
+        reason: "FieldValueInvalid".to_owned(),
+        message: "Invalid value: 0: must be specified for an update".to_owned(),
+        field: "metadata.resourceVersion".to_owned(),
+    };
+    let resource = request.resource;
+    Failure::invalid(&resource.kind, &resource.group, request.name.unwrap_or_default(), &[cause])
+}
+
+/// An empty object, for what a client leaves out.
+pub(super) fn empty() -> Value {
+    json!({})
+}
