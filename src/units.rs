@@ -77,10 +77,7 @@ impl Time {
         let fields = [(year / 100, ""), (year, "-"), (month, "-"), (day, "T")];
         let clock = [(secs / 3600 % 24, ":"), (secs / 60 % 60, ":"), (secs % 60, "Z")];
         for (n, after) in fields.into_iter().chain(clock) {
-            for digit in [n / 10 % 10, n % 10] {
-                out.push(char::from(b"0123456789"[digit as usize]));
-            }
-            out.push_str(after);
+            let _infallible = fmt::Write::write_fmt(out, format_args!("{:02}{after}", n % 100));
         }
     }
 }

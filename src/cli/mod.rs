@@ -1,7 +1,11 @@
 //! Flags -> values -> one call each. The only place that prints and chooses exit codes.
 
+mod check;
 mod completion;
 mod failure;
+mod init;
+mod manager;
+mod report;
 mod schema;
 mod version;
 
@@ -20,8 +24,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tell everything that is wrong with scenarios, or what they amount to
+    Check(check::Args),
     /// Print the completion script of a shell
     Completion(completion::Args),
+    /// Reconcile the Applications of any hub that use the Flux subsystem, until SIGTERM
+    Manager(Box<manager::Args>),
+    /// Write a commented scenario to start from
+    Init(init::Args),
+    /// Say what the record of a run says
+    Report(report::Args),
     /// Print the JSON Schema of a scenario, for editors
     Schema,
     /// Print the version, the commit and the features of this build
@@ -31,7 +43,11 @@ enum Command {
 impl Command {
     fn run(self) -> Result<ExitCode, Failure> {
         match self {
+            Self::Check(args) => check::run(&args),
             Self::Completion(args) => completion::run(&args),
+            Self::Manager(args) => manager::run(*args),
+            Self::Init(args) => init::run(&args),
+            Self::Report(args) => report::run(&args),
             Self::Schema => schema::run(),
             Self::Version(args) => version::run(&args),
         }

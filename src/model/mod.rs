@@ -5,3 +5,4 @@
 //! write the documents that rims exchange with an API server.
 
 pub mod flux;
+pub mod workload;

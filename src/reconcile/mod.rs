@@ -26,7 +26,7 @@ pub use compare::{LAST_APPLIED, apply_patch, covers};
 pub use health::{Facts, Health, Ready, assess, worst};
 pub use limiter::TokenBucket;
 pub use machine::{
-    App, Batch, Body, DETAIL_DELAY, Ids, Next, Outcome, POLL, Reconcile, Rules, Seen, Verdict, View, Why,
+    App, Batch, Body, DETAIL_DELAY, Ids, Next, Outcome, POLL, Reconcile, Rules, Seen, SourceRef, Verdict, View, Why,
 };
 pub use queue::{Backoff, Queue, Resync};
 pub use status::{Phase, Problem, Resource, Status, Sync, Urgency};

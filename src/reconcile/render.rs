@@ -21,8 +21,8 @@ pub struct Words<'a> {
     pub source: Option<&'a RawValue>,
     /// `spec.destination` as written.
     pub destination: Option<&'a RawValue>,
-    /// Namespace of both Flux objects.
-    pub namespace: &'a str,
+    /// Namespaces of both Flux objects.
+    pub namespaces: [&'a str; 2],
     /// Their names.
     pub names: [&'a str; 2],
     /// Their API versions without group.
@@ -237,7 +237,7 @@ fn entries<'a>(status: &Status, words: &Words<'a>) -> Vec<Entry<'a>> {
             group: info.group,
             version: words.versions[index],
             kind: info.kind,
-            namespace: words.namespace,
+            namespace: words.namespaces[index],
             name: words.names[index],
             status: resource.sync.word(),
             health: resource.health.map(|health| HealthBody { status: health.word(), message: words.messages[index] }),
@@ -262,7 +262,7 @@ mod tests {
             now: "2026-01-01T00:00:00Z",
             source: Some(source),
             destination: Some(destination),
-            namespace: "team",
+            namespaces: ["team", "team"],
             names: ["web-ks", "web"],
             versions: ["v1", "v1"],
             messages: ["Applied revision: main@sha1:abc", ""],

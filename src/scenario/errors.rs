@@ -1,5 +1,6 @@
 //! Everything that is wrong with a scenario, each with its place.
 
+use super::tree::At;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+    /// 0 for the file, then the overrides.
+    #[serde(skip)]
+    ordinal: usize,
     #[serde(skip)]
     source: Option<Source>,
     #[serde(skip)]
@@ -49,9 +53,6 @@ pub enum Severity {
     /// The run is possible but probably not what was meant.
     Warning,
 }
-
-/// The name of an override in messages.
-pub(super) const OVERRIDE: &str = "--set";
 
 /// A text that problems point into.
 pub(super) type Source = Arc<NamedSource<String>>;
@@ -76,28 +77,43 @@ impl Finding {
         Self { severity, code, path: path.to_vec(), of_key: false, about: Vec::new(), message, hint: None }
     }
 
-    pub(super) fn of_key(self) -> Self {
-        Self { of_key: true, ..self }
+    pub(super) fn warning(code: &'static str, path: &[String], message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, path, message) }
     }
 
-    /// Whether it rests on a value that is not what was written: the same value, a part of it or what it is part of.
-    pub(super) fn rests_on(&self, damaged: &[Vec<String>]) -> bool {
-        let related = |a: &[String], b: &[String]| a.iter().zip(b).all(|(a, b)| a == b);
-        let mut paths = std::iter::once(&self.path).chain(&self.about);
-        paths.any(|path| damaged.iter().any(|damage| related(path, damage)))
+    /// Names a value that the finding rests on besides its own. `*` stands for every entry of a list, `**` at the end for
+    /// everything below.
+    pub(super) fn about(mut self, path: &str) -> Self {
+        self.about.push(path.split('.').map(str::to_owned).collect());
+        self
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
+
+    pub(super) fn of_key(self) -> Self {
+        Self { of_key: true, ..self }
+    }
+
+    /// Whether it rests on a value that is not what was written.
+    pub(super) fn rests_on(&self, damaged: &[Vec<String>]) -> bool {
+        let same = |a: &[String], b: &[String]| a.iter().zip(b).all(|(a, b)| a == b || a == "*" || a == "**");
+        let deep = |path: &[String]| path.last().is_some_and(|last| last == "**");
+        damaged.iter().any(|damage| {
+            let of_about = |path: &Vec<String>| same(path, damage) && (damage.len() <= path.len() || deep(path));
+            same(&self.path, damage) || self.about.iter().any(of_about)
+        })
+    }
 }
 
 impl Problem {
-    /// A problem at bytes `start..end` of `source`.
-    pub(super) fn new(finding: Finding, source: &Source, start: usize, end: usize) -> Self {
+    /// A problem at a place of one of the sources.
+    pub(super) fn new(finding: Finding, at: At, sources: &[Source]) -> Self {
+        let source = &sources[at.source];
         let text = source.inner();
-        let (line, column) = position(text, start);
-        let (end_line, end_column) = position(text, end.max(start));
+        let (line, column) = position(text, at.start);
+        let (end_line, end_column) = position(text, at.end.max(at.start));
         Self {
             file: source.name().to_owned(),
             line,
@@ -109,14 +125,15 @@ impl Problem {
             code: finding.code,
             message: finding.message,
             hint: finding.hint,
+            ordinal: at.source,
             source: Some(Arc::clone(source)),
-            span: (start, end.saturating_sub(start)).into(),
+            span: (at.start, at.end.saturating_sub(at.start)).into(),
         }
     }
 
     /// In the order of the file, overrides behind it.
-    pub(super) fn order(&self) -> (bool, usize, usize) {
-        (self.file == OVERRIDE, self.line, self.column)
+    pub(super) const fn order(&self) -> (usize, usize, usize) {
+        (self.ordinal, self.line, self.column)
     }
 
     /// A problem of a file that gave no text.
@@ -132,6 +149,7 @@ impl Problem {
             code: "unreadable",
             message,
             hint: Some(hint.to_owned()),
+            ordinal: 0,
             source: None,
             span: (0, 0).into(),
         }

@@ -20,7 +20,7 @@ pub fn load(path: &str, sets: &[String]) -> Result<Scenario, Errors> {
 ///
 /// # Errors
 /// Why it could not be read.
-pub(super) fn read(path: &str) -> Result<(String, String), Errors> {
+pub fn read(path: &str) -> Result<(String, String), Errors> {
     let name = if path == "-" { "standard input" } else { path };
     let mut bytes = Vec::new();
     let outcome = if path == "-" {

@@ -15,6 +15,7 @@ mod future;
 mod load;
 mod model;
 mod resolve;
+mod rules;
 mod schema;
 mod set;
 mod shape;
@@ -24,13 +25,16 @@ mod tests;
 mod tree;
 
 pub use errors::{Errors, Problem, Severity};
-pub use load::load;
+pub use load::{load, read};
 pub use model::*;
 pub use schema::schema;
 
-use errors::{Finding, OVERRIDE, Source};
+use errors::{Finding, Source};
 use std::sync::Arc;
 use tree::{At, Node};
+
+/// A commented scenario to start from. It passes every check.
+pub const TEMPLATE: &str = include_str!("template.yaml");
 
 /// Reads a scenario from `text`, called `name` in messages, with the overrides of `--set`.
 ///
@@ -46,26 +50,26 @@ pub fn parse(text: &str, name: &str, sets: &[String]) -> Result<Scenario, Errors
 pub fn examine(text: &str, name: &str, sets: &[String]) -> (Option<Scenario>, Vec<Problem>) {
     let source = |name: &str, text: &str| Arc::new(miette::NamedSource::new(name, text.to_owned()));
     let mut sources: Vec<Source> = vec![source(name, text)];
-    sources.extend(sets.iter().map(|set| source(OVERRIDE, set)));
+    sources.extend(sets.iter().map(|set| source("--set", set)));
     let mut problems = Vec::new();
 
     let (root, malformed) = tree::parse(text, 0);
     for error in malformed {
         let finding = Finding { hint: error.hint.map(str::to_owned), ..Finding::error("yaml", &[], error.message) };
-        problems.push(place(finding, error.at, &sources));
+        problems.push(Problem::new(finding, error.at, &sources));
     }
     let mut scenario = None;
     if let Some(mut root) = root {
         for (index, set) in sets.iter().enumerate() {
             if let Err(finding) = set::apply(&mut root, set, index + 1) {
-                problems.push(place(finding, At { source: index + 1, start: 0, end: set.len() }, &sources));
+                problems.push(Problem::new(finding, At { source: index + 1, start: 0, end: set.len() }, &sources));
             }
         }
         let findings;
         (scenario, findings) = judge(&root, sets);
         problems.extend(findings.into_iter().map(|finding| {
             let at = root.locate(&finding.path, finding.of_key);
-            place(finding, at, &sources)
+            Problem::new(finding, at, &sources)
         }));
     }
     problems.sort_by_key(Problem::order);
@@ -77,7 +81,7 @@ pub fn examine(text: &str, name: &str, sets: &[String]) -> (Option<Scenario>, Ve
 
 /// The stages behind the tree.
 fn judge(root: &Node, sets: &[String]) -> (Option<Scenario>, Vec<Finding>) {
-    let shaped = shape::check(root, &schema::inline());
+    let shaped = shape::check(root, schema::inline());
     let mut findings = shaped.findings;
     let file: spec::File = match serde_json::from_value(shaped.json) {
         Ok(file) => file,
@@ -89,12 +93,10 @@ fn judge(root: &Node, sets: &[String]) -> (Option<Scenario>, Vec<Finding>) {
             return (None, findings);
         }
     };
-    if findings.is_empty() {
-        return (Some(resolve::meaning(file, sets)), findings);
+    let contradictions = rules::check(&file.spec).into_iter();
+    findings.extend(contradictions.filter(|finding| !finding.rests_on(&shaped.damaged)));
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return (None, findings);
     }
-    (None, findings)
-}
-
-fn place(finding: Finding, at: At, sources: &[Source]) -> Problem {
-    Problem::new(finding, &sources[at.source], at.start, at.end)
+    (Some(resolve::meaning(file, sets)), findings)
 }

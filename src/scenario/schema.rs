@@ -3,6 +3,7 @@
 use super::spec::File;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
+use std::sync::LazyLock;
 
 /// The JSON Schema (draft 2020-12) for editors, as committed in `scenarios/scenario.schema.json`.
 #[must_use]
@@ -14,9 +15,12 @@ pub fn schema() -> String {
 }
 
 /// The same schema with every definition in place, as the check of shapes and `explain` read it.
-pub(super) fn inline() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<File>().to_value()
+pub(super) fn inline() -> &'static Value {
+    static INLINE: LazyLock<Value> = LazyLock::new(|| {
+        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        settings.into_generator().into_root_schema_for::<File>().to_value()
+    });
+    &INLINE
 }
 
 /// A schema without its "or null", and whether it had one.

@@ -59,7 +59,9 @@ impl Checker {
             }
             (wanted, value) => {
                 let message = format!("must be {}, not {}", type_name(wanted), written(value));
-                self.refuse(schema, "type", message, None)
+                let braces = wanted == "string" && node.at.source > 0;
+                let hint = braces.then(|| "put double quotes around the value, inside those of the shell".to_owned());
+                self.refuse(schema, "type", message, hint)
             }
         }
     }
@@ -167,7 +169,7 @@ impl Checker {
                     let hint = format!("write `{key}: ` with its value under this key");
                     self.refuse(schema, "type", format!("`{key}` needs a value"), Some(hint))
                 }
-                None => self.unknown_variant(text, schema, &names),
+                None => self.unknown_variant(text, false, schema, &names),
             },
             Value::Map(entries) if variants.iter().any(|variant| matches!(variant, Variant::Key(..))) => {
                 let [entry] = entries.as_slice() else {
@@ -179,7 +181,7 @@ impl Checker {
                         let value = self.child(*key, &entry.node, schema);
                         Json::Object(Map::from_iter([((*key).to_owned(), value)]))
                     }
-                    _ => self.unknown_variant(&entry.key, schema, &names),
+                    _ => self.unknown_variant(&entry.key, true, schema, &names),
                 }
             }
             value => {
@@ -189,30 +191,40 @@ impl Checker {
         }
     }
 
-    fn unknown_variant(&mut self, text: &str, schema: &Json, names: &[&str]) -> Json {
-        if let Some(finding) = future::value(&self.path, text) {
-            self.findings.push(finding);
-            self.damage([]);
-            return stand_in(schema);
-        }
-        let near = nearest(text, names.iter().copied());
-        let message = format!("`{text}` is not one of its values");
-        self.refuse(schema, "unknown-value", message, Some(did_you_mean(near, names)))
+    /// `text` is the value itself, or the key of the map that stands there (`of_key`).
+    fn unknown_variant(&mut self, text: &str, of_key: bool, schema: &Json, names: &[&str]) -> Json {
+        let mut path = self.path.clone();
+        path.extend(of_key.then(|| text.to_owned()));
+        self.damage([]);
+        self.findings.push(future::value(&self.path, text).unwrap_or_else(|| {
+            let near = nearest(text, names.iter().copied());
+            let finding = Finding::error("unknown-value", &path, format!("`{text}` does not exist here"));
+            let finding = if of_key { finding.of_key() } else { finding };
+            finding.hint(did_you_mean(near, names))
+        }));
+        stand_in(schema)
     }
 
     fn string(&mut self, text: &str, style: Style, schema: &Json) -> Json {
         let format = schema.get("format").and_then(Json::as_str).unwrap_or("");
         if style == Style::Plain && (is_bool(text) || text.parse::<f64>().is_ok()) {
-            let hint = match schema.get("examples").and_then(|examples| examples.get(0)).and_then(Json::as_str) {
-                Some(example) if format != "kubernetes-version" => format!("write it with a unit, such as {example}"),
-                _ => format!("write \"{text}\" in quotes"),
+            let with_unit = match format {
+                "duration-go" => Some("2s or 1m30s"),
+                "quantity" => Some("512Mi"),
+                "rate" => Some("50/s"),
+                "percent" => Some("5%"),
+                _ => None,
             };
-            return self.refuse(
-                schema,
-                "type",
-                format!("must be a text, but YAML reads {text} as another type"),
-                Some(hint),
-            );
+            return match with_unit {
+                Some(example) if !is_bool(text) => {
+                    let hint = format!("write it as {example}");
+                    self.refuse(schema, "type", format!("{text} has no unit"), Some(hint))
+                }
+                _ => {
+                    let message = format!("must be a text, but YAML reads {text} as another type");
+                    self.refuse(schema, "type", message, Some(format!("write \"{text}\" in quotes")))
+                }
+            };
         }
         match well_formed(format, text) {
             Ok(()) => Json::from(text),

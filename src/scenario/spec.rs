@@ -7,8 +7,8 @@ mod addon;
 mod run;
 mod timeline;
 
-pub(super) use addon::{Addon, Mode, Objects, Selector, Source, VersionRange};
-pub(super) use run::{Delay, Expect, Flux, Measure, Run};
+pub(super) use addon::{Addon, Mode, Objects, Selector, Source};
+pub(super) use run::{Delay, Expect, Measure, Run};
 pub(super) use timeline::{Arrival, Change, DriftKind, Fault, FaultKind, Step};
 
 use crate::units::{Rate, Span};

@@ -100,9 +100,9 @@ impl Node {
 /// Reads one document of `text`, the source of number `source`. A key written twice is noted and its first value kept.
 pub(super) fn parse(text: &str, source: usize) -> (Option<Node>, Vec<Malformed>) {
     let anchors = BTreeMap::new();
-    let mut builder = Builder { source, text, open: Vec::new(), anchors, root: None, nodes: 0, twice: Vec::new() };
+    let mut builder = Builder { source, text, open: Vec::new(), anchors, root: None, nodes: 0, noted: Vec::new() };
     let outcome = builder.read();
-    let mut malformed = builder.twice;
+    let mut malformed = builder.noted;
     match outcome {
         Err(error) => malformed.push(error),
         Ok(()) if builder.root.is_none() => malformed.push(refuse(
@@ -133,7 +133,8 @@ struct Builder<'a> {
     anchors: BTreeMap<usize, (Node, Extent)>,
     root: Option<Node>,
     nodes: usize,
-    twice: Vec<Malformed>,
+    /// What does not stop the reading.
+    noted: Vec<Malformed>,
 }
 
 impl Builder<'_> {
@@ -145,16 +146,19 @@ impl Builder<'_> {
                 refuse(at, format!("this is not YAML: {}", error.info()), None)
             })?;
             let range = span.byte_range().unwrap_or(self.text.len()..self.text.len());
-            self.take(event, At { source: self.source, start: range.start, end: range.end })?;
+            let at = At { source: self.source, start: range.start, end: range.end };
+            if matches!(event, Event::DocumentStart(..)) && self.root.is_some() {
+                let hint = Some("write one scenario per file");
+                self.noted.push(refuse(at, "a second document starts here, it is not read", hint));
+                break;
+            }
+            self.take(event, at)?;
         }
         Ok(())
     }
 
     fn take(&mut self, event: Event<'_>, at: At) -> Result<(), Malformed> {
         match event {
-            Event::DocumentStart(..) if self.root.is_some() => {
-                return Err(refuse(at, "a second document starts here", Some("write one scenario per file")));
-            }
             Event::Scalar(text, style, anchor, _) => {
                 let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
                 let value = Value::Scalar { text: text.into_owned(), style };
@@ -203,7 +207,7 @@ impl Builder<'_> {
                 Some((key, key_at)) if open.keys.insert(key.clone()) => entries.push(Entry { key, key_at, node }),
                 Some((key, at)) => {
                     let message = format!("`{key}` is written twice");
-                    self.twice.push(refuse(at, message, Some("keep one of the two")));
+                    self.noted.push(refuse(at, message, Some("keep one of the two")));
                 }
                 None => match node.value {
                     Value::Scalar { text, .. } => open.key = Some((text, node.at)),

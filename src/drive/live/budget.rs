@@ -24,6 +24,27 @@ pub struct Need {
     pub connections: u64,
 }
 
+impl Need {
+    /// Objects at the peak.
+    #[must_use]
+    pub const fn objects(self) -> u64 {
+        self.apps * self.objects_per_app
+    }
+
+    /// Watches at the peak.
+    #[must_use]
+    pub const fn watches(self) -> u64 {
+        self.clusters * self.watches_per_cluster
+    }
+
+    /// Memory of all processes together, bytes.
+    #[must_use]
+    pub const fn memory_bytes(self) -> u64 {
+        let at_rest = self.clusters * CLUSTER_BYTES + self.objects() * OBJECT_BYTES;
+        at_rest + self.watches() * WATCH_BYTES + self.history_bytes
+    }
+}
+
 /// What the machine has.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
@@ -80,9 +101,7 @@ const FILES_BESIDE: u64 = 64;
 /// # Errors
 /// The first sum that does not fit.
 pub fn check(need: Need, machine: Machine) -> Result<(), TooMuch> {
-    let objects = need.apps * need.objects_per_app;
-    let watches = need.clusters * need.watches_per_cluster;
-    let bytes = need.clusters * CLUSTER_BYTES + objects * OBJECT_BYTES + watches * WATCH_BYTES + need.history_bytes;
+    let (objects, watches, bytes) = (need.objects(), need.watches(), need.memory_bytes());
     if bytes > machine.memory_bytes {
         return Err(TooMuch::Memory {
             need_mib: bytes >> 20,

@@ -3,5 +3,6 @@
 pub mod budget;
 mod child;
 mod frame;
+pub(crate) mod manager;
 mod notice;
-mod reporter;
+pub(crate) mod reporter;

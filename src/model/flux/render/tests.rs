@@ -1,4 +1,4 @@
-use super::{Form, Pen};
+use super::Form;
 use crate::calls::{Kind, Verb};
 use crate::model::flux::tests::server::{Lab, addon};
 use crate::units::Span;

@@ -1,0 +1,195 @@
+//! Clusters: who they are, whose they are, and which of their collections are watched.
+
+use super::{Index, Share, Wish};
+use crate::calls::Kind;
+use crate::drive::live::manager::object::Collection;
+use crate::drive::live::manager::wire::Route;
+use crate::ids::ShardId;
+use crate::reconcile::{Problem, TokenBucket, fingerprint, flux_version};
+use crate::topology::{self, Member};
+use crate::units::Time;
+use std::collections::BTreeMap;
+
+/// A registered cluster.
+#[derive(Debug)]
+pub(in crate::drive::live::manager) struct Cluster {
+    pub(in crate::drive::live::manager) name: Box<str>,
+    pub(in crate::drive::live::manager) server: Box<str>,
+    uid: Box<str>,
+    /// How to reach it, or why that cannot be.
+    pub(in crate::drive::live::manager) route: Result<Route, Box<str>>,
+    pub(in crate::drive::live::manager) bucket: TokenBucket,
+    /// Whether it is this manager's; `None` until that was decided once.
+    mine: Option<bool>,
+    watches: BTreeMap<Kind, Watch>,
+    pub(super) apps: Vec<u32>,
+}
+
+/// A watch of one collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    /// The initial list is on its way.
+    Opening,
+    /// The cache holds what exists.
+    Synced,
+    /// It does not work: HTTP status, 0 for no connection.
+    Failed(u16),
+}
+
+/// What a cluster Secret says.
+#[derive(Debug)]
+pub(in crate::drive::live::manager) struct Registered {
+    pub(in crate::drive::live::manager) name: Box<str>,
+    pub(in crate::drive::live::manager) server: Box<str>,
+    pub(in crate::drive::live::manager) uid: Box<str>,
+    pub(in crate::drive::live::manager) route: Result<Route, Box<str>>,
+    pub(in crate::drive::live::manager) bucket: TokenBucket,
+}
+
+impl Index {
+    /// A cluster Secret appeared or changed.
+    pub(in crate::drive::live::manager) fn cluster_applied(&mut self, is: Registered, now: Time) {
+        match self.by_server.get(&is.server).copied() {
+            Some(id) => {
+                let cluster = &mut self.clusters[id as usize];
+                self.by_cluster_name.remove(&cluster.name);
+                cluster.name = is.name;
+                cluster.uid = is.uid;
+                cluster.route = is.route;
+                // Watches are opened again with the new credentials when they end.
+                self.by_cluster_name.insert(cluster.name.clone(), id);
+                for app in cluster.apps.clone() {
+                    self.enqueue(app, false, now);
+                }
+            }
+            None => {
+                let id = u32::try_from(self.clusters.len()).unwrap_or(u32::MAX);
+                self.by_server.insert(is.server.clone(), id);
+                self.by_cluster_name.insert(is.name.clone(), id);
+                self.clusters.push(Cluster {
+                    name: is.name,
+                    server: is.server,
+                    uid: is.uid,
+                    route: is.route,
+                    bucket: is.bucket,
+                    mine: None,
+                    watches: BTreeMap::new(),
+                    apps: Vec::new(),
+                });
+            }
+        }
+    }
+
+    /// A cluster Secret is gone: its apps have no cluster any more.
+    pub(in crate::drive::live::manager) fn cluster_deleted(&mut self, server: &str, now: Time) {
+        let Some(id) = self.by_server.remove(server) else { return };
+        let cluster = &mut self.clusters[id as usize];
+        self.by_cluster_name.remove(&cluster.name);
+        cluster.watches.clear();
+        cluster.route = Err(format!("cluster {server} is no longer registered").into());
+        for app in std::mem::take(&mut cluster.apps) {
+            self.apps[app as usize].cluster = None;
+            self.homeless.insert(app);
+            self.enqueue(app, false, now);
+        }
+    }
+
+    /// Decides anew whose the clusters are and gives the homeless a home. Called after a batch of cluster changes.
+    pub(in crate::drive::live::manager) fn clusters_settled(&mut self, now: Time) {
+        let mine = self.owned();
+        let mut moved = false;
+        for (cluster, mine) in self.clusters.iter_mut().zip(mine) {
+            // The apps of a new cluster are among the homeless; those of a cluster that was another's are not known here.
+            moved |= cluster.mine.is_some_and(|was| was != mine);
+            cluster.mine = Some(mine);
+        }
+        if moved {
+            self.wishes.push(Wish::Relist);
+        }
+        for app in self.homeless.clone() {
+            if let Some(cluster) = self.settled_cluster(&self.apps[app as usize].destination) {
+                self.homeless.remove(&app);
+                self.settle(app, Some(cluster));
+                self.enqueue(app, false, now);
+            }
+        }
+    }
+
+    fn owned(&self) -> Vec<bool> {
+        match &self.share {
+            Share::All => vec![true; self.clusters.len()],
+            Share::Named(named) => self.clusters.iter().map(|cluster| named(&cluster.name)).collect(),
+            Share::Scheme { scheme, shard, shards } => {
+                // Every manager must come to the same result, so the load, of which each knows only its part, is left out.
+                let member = |c: &Cluster| Member { id: c.uid.to_string(), apps: 0 };
+                let members: Vec<_> = self.clusters.iter().map(member).collect();
+                let owners = topology::shards(*scheme, &members, *shards);
+                owners.into_iter().map(|owner| owner == ShardId(*shard)).collect()
+            }
+        }
+    }
+
+    /// The cluster of a destination (`server`, else `name`).
+    fn find_cluster(&self, destination: &super::app::Destination) -> Option<u32> {
+        if destination.server.is_empty() {
+            self.by_cluster_name.get(&destination.name).copied()
+        } else {
+            self.by_server.get(destination.server.trim_end_matches('/')).copied()
+        }
+    }
+
+    /// The same, if it is decided whose the cluster is.
+    pub(super) fn settled_cluster(&self, destination: &super::app::Destination) -> Option<u32> {
+        self.find_cluster(destination).filter(|cluster| self.clusters[*cluster as usize].mine.is_some())
+    }
+
+    pub(super) fn is_mine(&self, cluster: u32) -> bool {
+        self.clusters[cluster as usize].mine == Some(true)
+    }
+
+    /// Whether the cache holds what exists of a kind. Wishes for a watch when there is none yet.
+    pub(super) fn watched(&mut self, cluster: u32, kind: Kind) -> Result<bool, Problem> {
+        let known = &mut self.clusters[cluster as usize];
+        if let Err(reason) = &known.route {
+            return Err(Problem::Translation(fingerprint(reason.as_bytes())));
+        }
+        match known.watches.get(&kind) {
+            Some(Watch::Synced) => Ok(true),
+            Some(Watch::Opening) => Ok(false),
+            Some(Watch::Failed(0)) => Err(Problem::Unreachable),
+            Some(Watch::Failed(code)) => Err(Problem::Refused(*code)),
+            None => {
+                let version = flux_version(kind, &self.api).to_owned();
+                let collection = Collection { server: cluster + 1, kind, version };
+                self.wishes.push(Wish::Watch(cluster, collection));
+                known.watches.insert(kind, Watch::Opening);
+                Ok(false)
+            }
+        }
+    }
+
+    /// The initial list of a watch is complete.
+    pub(in crate::drive::live::manager) fn watch_synced(&mut self, cluster: u32, kind: Kind, now: Time) {
+        self.watch_is(cluster, kind, Watch::Synced, now);
+    }
+
+    /// A watch does not work: HTTP status, 0 for no connection.
+    pub(in crate::drive::live::manager) fn watch_failed(&mut self, cluster: u32, kind: Kind, code: u16, now: Time) {
+        self.watch_is(cluster, kind, Watch::Failed(code), now);
+    }
+
+    /// Whether a watch of this kind is still wanted: its cluster is registered.
+    pub(in crate::drive::live::manager) fn is_current(&self, cluster: u32, kind: Kind) -> bool {
+        let known = &self.clusters[cluster as usize];
+        known.route.is_ok() && known.watches.contains_key(&kind)
+    }
+
+    fn watch_is(&mut self, cluster: u32, kind: Kind, state: Watch, now: Time) {
+        let known = &mut self.clusters[cluster as usize];
+        if known.watches.insert(kind, state) != Some(state) {
+            for app in known.apps.clone() {
+                self.enqueue(app, true, now);
+            }
+        }
+    }
+}

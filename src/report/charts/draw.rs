@@ -1,0 +1,166 @@
+//! Drawing a chart: the same strokes for SVG and PNG.
+
+use super::figures::{Axis, Chart};
+use crate::record::Stored;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Width and height of a chart. Narrow, so that its text can still be read on a phone.
+const SIZE: (u32, u32) = (560, 340);
+const FONT: &str = "sans-serif";
+/// Plotters writes it into an SVG as 1/1.24 of this: 15 on a desk, 9 on a phone of 390 pixels.
+const FONT_SIZE: u32 = 19;
+/// How many lines a chart can tell apart.
+pub(in crate::report) const LINES: usize = 8;
+/// Text.
+pub(in crate::report) const INK: RGBColor = RGBColor(0x33, 0x36, 0x3B);
+const GRID: RGBColor = RGBColor(0xDD, 0xE0, 0xE4);
+const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+
+/// The colours of the lines, in light and in dark: Okabe and Ito's palette for all kinds of eyes, darkened where it was
+/// too pale on white, lightened for dark paper.
+pub(in crate::report) struct Palette;
+
+impl Palette {
+    /// On white.
+    pub(in crate::report) const LIGHT: [RGBColor; LINES] = [
+        RGBColor(0x00, 0x72, 0xB2),
+        RGBColor(0xD5, 0x5E, 0x00),
+        RGBColor(0x00, 0x8A, 0x65),
+        RGBColor(0xB8, 0x4C, 0x8A),
+        RGBColor(0xA8, 0x74, 0x00),
+        RGBColor(0x2A, 0x8F, 0xC4),
+        RGBColor(0x11, 0x13, 0x18),
+        RGBColor(0x7A, 0x55, 0xC7),
+    ];
+    /// The same lines on black.
+    pub(in crate::report) const DARK: [RGBColor; LINES] = [
+        RGBColor(0x4F, 0xB3, 0xEE),
+        RGBColor(0xFF, 0x8B, 0x3D),
+        RGBColor(0x2F, 0xCB, 0x9E),
+        RGBColor(0xEE, 0x92, 0xC4),
+        RGBColor(0xF0, 0xBE, 0x45),
+        RGBColor(0x8C, 0xD0, 0xF5),
+        RGBColor(0xF1, 0xF3, 0xF6),
+        RGBColor(0xB7, 0x9C, 0xF2),
+    ];
+}
+
+/// A chart cannot be drawn: no such case is known, but plotters may find one.
+#[derive(Debug, thiserror::Error)]
+#[error("chart {name} cannot be drawn: {problem}")]
+pub struct ChartError {
+    name: &'static str,
+    problem: String,
+}
+
+/// Draws a chart as SVG without size, so that the page decides.
+pub(in crate::report) fn svg(chart: &Chart) -> Result<String, ChartError> {
+    let mut text = String::new();
+    {
+        let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+        on(chart, &root)?;
+        root.present().map_err(|e| problem(chart, e))?;
+    }
+    let sized = format!(r#"<svg width="{}" height="{}" "#, SIZE.0, SIZE.1);
+    let head = format!(r#"<svg role="img" aria-label="{}" "#, chart.title);
+    Ok(text.replacen(&sized, &head, 1))
+}
+
+/// Draws every chart of a result as PNG into a folder that exists, and gives the files' names.
+///
+/// # Errors
+/// When a chart cannot be drawn or its file cannot be written.
+pub fn png(stored: &Stored, folder: &Path) -> Result<Vec<String>, ChartError> {
+    let draw = |chart: &Chart| {
+        let name = format!("{}.png", chart.name);
+        let path = folder.join(&name);
+        let root = BitMapBackend::new(&path, SIZE).into_drawing_area();
+        root.fill(&PAPER).map_err(|e| problem(chart, e))?;
+        on(chart, &root)?;
+        root.present().map_err(|e| problem(chart, e))?;
+        Ok(name)
+    };
+    super::all(stored).iter().map(draw).collect()
+}
+
+fn problem(chart: &Chart, error: impl std::fmt::Display) -> ChartError {
+    ChartError { name: chart.name, problem: error.to_string() }
+}
+
+/// Registers the embedded font once: plotters then measures text without any font of the system.
+fn font() -> Result<(), String> {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    let register = || {
+        let font = include_bytes!("../font/DejaVuSans-Latin.ttf");
+        plotters::style::register_font(FONT, FontStyle::Normal, font).is_ok()
+    };
+    if *REGISTERED.get_or_init(register) { Ok(()) } else { Err("the embedded font cannot be read".to_owned()) }
+}
+
+/// An axis of ours as plotters wants it: labels stand where the axis says, and nowhere else.
+struct Scale<'a>(&'a Axis);
+
+impl Ranged for Scale<'_> {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    #[expect(clippy::cast_possible_truncation, reason = "pixels of a chart; `as` saturates")]
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        let (first, last) = self.0.range;
+        let share = if last > first { (value - first) / (last - first) } else { 0.0 };
+        limit.0 + (f64::from(limit.1 - limit.0) * share).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, _hint: Hint) -> Vec<f64> {
+        self.0.ticks.iter().map(|(at, _)| *at).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.0.range.0..self.0.range.1
+    }
+}
+
+impl ValueFormatter<f64> for Scale<'_> {
+    fn format_ext(&self, value: &f64) -> String {
+        let tick = self.0.ticks.iter().find(|(at, _)| (at - value).abs() < 1e-9);
+        tick.map(|(_, label)| label.clone()).unwrap_or_default()
+    }
+}
+
+fn on<B: DrawingBackend>(chart: &Chart, root: &DrawingArea<B, plotters::coord::Shift>) -> Result<(), ChartError> {
+    font().map_err(|e| problem(chart, e))?;
+    let mut area = ChartBuilder::on(root)
+        .margin_top(14)
+        .margin_right(30)
+        .margin_bottom(4)
+        .x_label_area_size(56)
+        .y_label_area_size(84)
+        .build_cartesian_2d(Scale(&chart.x), Scale(&chart.y))
+        .map_err(|e| problem(chart, e))?;
+    let text = (FONT, FONT_SIZE).into_font().color(&INK);
+    area.configure_mesh()
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .max_light_lines(0)
+        .axis_style(INK.stroke_width(1))
+        .label_style(text.clone())
+        .axis_desc_style(text.pos(Pos::new(HPos::Center, VPos::Center)))
+        .x_desc(chart.x.name)
+        .y_desc(chart.y.name)
+        .draw()
+        .map_err(|e| problem(chart, e))?;
+    for (line, colour) in chart.lines.iter().zip(Palette::LIGHT) {
+        let points = line.points.iter().copied();
+        if line.filled {
+            let tint = AreaSeries::new(points.clone(), chart.y.range.0, colour.mix(0.18));
+            area.draw_series(tint).map_err(|e| problem(chart, e))?;
+        }
+        area.draw_series(LineSeries::new(points, colour.stroke_width(2))).map_err(|e| problem(chart, e))?;
+    }
+    Ok(())
+}
