@@ -9,6 +9,9 @@ pub struct Failure {
     report: miette::Report,
 }
 
+/// The code of a failure that is none: the reader closed the pipe.
+const SILENT: u8 = 0;
+
 impl Failure {
     /// Exit code 1: a gate or an expectation failed, or apps ended unhealthy.
     pub fn unmet(report: impl Into<miette::Report>) -> Self {
@@ -28,10 +31,7 @@ impl Failure {
     /// Prints the failure on standard error and gives its exit code. A reader that closed the pipe is no failure.
     #[must_use]
     pub fn report(self) -> ExitCode {
-        let broken_pipe = self.report.chain().any(|cause| {
-            cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-        });
-        if broken_pipe {
+        if self.code == SILENT {
             return ExitCode::SUCCESS;
         }
         #[expect(clippy::print_stderr, reason = "the one place where errors are shown")]
@@ -44,6 +44,7 @@ impl Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self { code: 3, report: miette::Report::from_err(error) }
+        let code = if error.kind() == std::io::ErrorKind::BrokenPipe { SILENT } else { 3 };
+        Self { code, report: miette::Report::from_err(error) }
     }
 }

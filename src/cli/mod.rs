@@ -3,6 +3,7 @@
 mod check;
 mod completion;
 mod failure;
+mod fleet;
 mod init;
 mod manager;
 mod report;
@@ -28,6 +29,8 @@ enum Command {
     Check(check::Args),
     /// Print the completion script of a shell
     Completion(completion::Args),
+    /// Print the generated clusters and their apps
+    Fleet(fleet::Args),
     /// Reconcile the Applications of any hub that use the Flux subsystem, until SIGTERM
     Manager(Box<manager::Args>),
     /// Write a commented scenario to start from
@@ -48,6 +51,7 @@ impl Command {
             Self::Manager(args) => manager::run(*args),
             Self::Init(args) => init::run(&args),
             Self::Report(args) => report::run(&args),
+            Self::Fleet(args) => fleet::run(&args),
             Self::Schema => schema::run(),
             Self::Version(args) => version::run(&args),
         }

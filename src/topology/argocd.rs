@@ -33,7 +33,7 @@ pub(super) fn consistent_hashing(members: &[Member], shards: u32) -> Vec<ShardId
     for at in by_id(members) {
         // ceil(1.25 * average) in integers. Some shard has at most the average, so the walk ends.
         let average = ((total + 1) / u64::from(shards)).max(1);
-        let bound = (5 * average + 3) / 4;
+        let bound = (5 * average).div_ceil(4);
         let hash = hash(&members[at].id);
         let first = ring.partition_point(|&(point, _)| point <= hash);
         let walk = ring[first..].iter().chain(&ring[..first]);

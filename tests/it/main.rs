@@ -1,4 +1,5 @@
 //! One binary for all integration tests, so that they link once.
 
 mod house;
+mod probe;
 mod walls;

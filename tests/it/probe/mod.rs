@@ -1,0 +1,13 @@
+//! Differential probes of the API server: the same script is played against a real kube-apiserver and against ours, and the
+//! normalised answers must be equal.
+//!
+//! The real one's answers are committed (`tests/probes/transcripts`), so the judgement needs no oracle. `cargo run --example
+//! probe -- record KUBECONFIG` makes them anew from a fresh server, `-- compare KUBECONFIG` judges any server.
+
+pub mod corpus;
+pub mod normal;
+pub mod play;
+pub mod script;
+
+#[cfg(test)]
+mod tests;
