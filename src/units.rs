@@ -203,7 +203,7 @@ fn parse_span(text: &str) -> Option<Span> {
             "h" => 3_600_000_000_000,
             _ => return None,
         };
-        total += scaled_decimal(number, unit)?;
+        total = total.checked_add(scaled_decimal(number, unit)?)?;
         rest = tail;
     }
     (!text.is_empty()).then_some(())?;
@@ -213,7 +213,7 @@ fn parse_span(text: &str) -> Option<Span> {
 /// `number` (decimal digits with at most one point) times `unit`, rounded down.
 fn scaled_decimal(number: &str, unit: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() || whole.len() > 19 || fraction.len() > 18 || fraction.contains('.') {
+    if whole.is_empty() && fraction.is_empty() || whole.len() > 20 || fraction.len() > 18 || fraction.contains('.') {
         return None;
     }
     let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };

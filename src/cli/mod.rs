@@ -2,6 +2,7 @@
 
 mod check;
 mod completion;
+mod explain;
 mod failure;
 mod fleet;
 mod init;
@@ -33,6 +34,8 @@ enum Command {
     Fleet(fleet::Args),
     /// Reconcile the Applications of any hub that use the Flux subsystem, until SIGTERM
     Manager(Box<manager::Args>),
+    /// Say what a key of the scenario is: meaning, type, limits, default
+    Explain(explain::Args),
     /// Write a commented scenario to start from
     Init(init::Args),
     /// Say what the record of a run says
@@ -49,6 +52,7 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Completion(args) => completion::run(&args),
             Self::Manager(args) => manager::run(*args),
+            Self::Explain(args) => explain::run(&args),
             Self::Init(args) => init::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Fleet(args) => fleet::run(&args),

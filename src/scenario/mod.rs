@@ -11,6 +11,7 @@
 //! they find about values that were damaged this way is dropped. Nothing here touches the world but [`load`].
 
 mod errors;
+mod explain;
 mod future;
 mod load;
 mod model;
@@ -25,6 +26,7 @@ mod tests;
 mod tree;
 
 pub use errors::{Errors, Problem, Severity};
+pub use explain::explain;
 pub use load::{load, read};
 pub use model::*;
 pub use schema::schema;

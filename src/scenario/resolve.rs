@@ -45,10 +45,10 @@ fn fill(file: &mut spec::File) {
         }
     }
     for step in &mut file.spec.timeline {
-        if let Some(Change::Install { addons, .. }) = &mut step.change {
-            if addons.is_empty() {
-                addons.clone_from(&names);
-            }
+        if let Some(Change::Install { addons, .. }) = &mut step.change
+            && addons.is_empty()
+        {
+            addons.clone_from(&names);
         }
     }
 }

@@ -25,10 +25,10 @@ pub(super) fn inline() -> &'static Value {
 
 /// A schema without its "or null", and whether it had one.
 pub(super) fn without_null(schema: &Value) -> (&Value, bool) {
-    if let Some(Value::Array(any)) = schema.get("anyOf") {
-        if let Some(real) = any.iter().find(|one| one.get("type") != Some(&Value::from("null"))) {
-            return (real, any.len() > 1);
-        }
+    if let Some(Value::Array(any)) = schema.get("anyOf")
+        && let Some(real) = any.iter().find(|one| one.get("type") != Some(&Value::from("null")))
+    {
+        return (real, any.len() > 1);
     }
     let nullable = schema.get("type").and_then(Value::as_array).is_some_and(|types| types.contains(&"null".into()));
     (schema, nullable)

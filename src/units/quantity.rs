@@ -124,6 +124,8 @@ mod tests {
         check::<Bytes>("1.5Gi", Some("1536Mi"));
         check::<Bytes>("2M", Some("2000000"));
         check::<Bytes>("0", Some("0"));
+        check::<Bytes>("18446744073709551615", Some("18446744073709551615"));
+        check::<Bytes>("18446744073709551616", None);
         check::<Bytes>("1024", Some("1Ki"));
         for bad in ["", "Mi", "-1", "1 Mi", "1Mb", "1.2.3", "99999999999Ti"] {
             check::<Bytes>(bad, None);

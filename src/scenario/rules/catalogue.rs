@@ -7,6 +7,7 @@ use crate::scenario::shape::{did_you_mean, nearest};
 use crate::scenario::spec::{Addon, Minor, Mode, Source, Spec};
 use crate::units::Span;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Checks every add-on.
 pub(super) fn check(spec: &Spec, findings: &mut Vec<Finding>) {
@@ -43,12 +44,12 @@ fn source(here: &str, addon: &Addon, findings: &mut Vec<Finding>) {
             false => finding.hint(hint),
         });
     }
-    if let Source::Helm { chart, .. } = &addon.source {
-        if chart.is_empty() || chart.contains('/') {
-            let path = at(format!("{here}.source.helm.chart"));
-            let finding = Finding::error("value", &path, format!("`{chart}` is not the name of a chart"));
-            findings.push(finding.hint("the name alone, without the repository"));
-        }
+    if let Source::Helm { chart, .. } = &addon.source
+        && (chart.is_empty() || chart.contains('/'))
+    {
+        let path = at(format!("{here}.source.helm.chart"));
+        let finding = Finding::error("value", &path, format!("`{chart}` is not the name of a chart"));
+        findings.push(finding.hint("the name alone, without the repository"));
     }
 }
 
@@ -178,7 +179,7 @@ fn cycles(spec: &Spec, findings: &mut Vec<Finding>) {
         spec.addons.iter().enumerate().map(|(index, addon)| (addon.name.0.as_str(), index)).collect();
     let edges = |from: usize| spec.addons[from].depends_on.iter().filter_map(|name| index.get(name.as_str()).copied());
     for start in 0..spec.addons.len() {
-        // Breadth first with the way to each; smaller starts were told already.
+        // Where each was reached from; cycles through smaller starts were told already.
         let mut came_from: BTreeMap<usize, usize> = BTreeMap::new();
         let mut reached = vec![start];
         let mut closed_by = None;
@@ -186,8 +187,8 @@ fn cycles(spec: &Spec, findings: &mut Vec<Finding>) {
             for to in edges(from).filter(|to| *to >= start) {
                 if to == start {
                     closed_by = closed_by.or(Some(from));
-                } else if !came_from.contains_key(&to) {
-                    came_from.insert(to, from);
+                } else if let Entry::Vacant(first) = came_from.entry(to) {
+                    first.insert(from);
                     reached.push(to);
                 }
             }
