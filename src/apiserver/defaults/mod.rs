@@ -24,7 +24,10 @@ struct Rule {
     field: String,
     /// What is filled in.
     value: Value,
-    /// Only where these neighbours have these values (null: are absent).
+    /// Assigned when the object is stored, so that no manager comes to own it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    late: bool,
+    /// Only where these neighbours have one of these values (null: are absent).
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     when: Map<String, Value>,
 }
@@ -38,18 +41,39 @@ pub fn defaults(resource: &Resource, object: &mut Value) {
     derived::before(resource, object);
     fill_skeleton(&resource.skeleton, object);
     fill_items(&resource.schema.types, resource.schema.id, object);
-    for rule in &resource.defaults.0 {
+    for rule in resource.defaults.0.iter().filter(|rule| !rule.late) {
         fill(&rule.at, rule, object);
     }
     derived::after(resource, object);
+}
+
+/// Fills in what the server assigns when it stores a new object, after tracking: no manager owns it.
+pub fn assign(resource: &Resource, object: &mut Value) {
+    for rule in resource.defaults.0.iter().filter(|rule| rule.late) {
+        fill(&rule.at, rule, object);
+    }
+}
+
+impl Rules {
+    /// Puts the nulls that the original writes into the zero value of a kind.
+    pub(in crate::apiserver) fn complete(&self, skeleton: &mut Value) {
+        for rule in self.0.iter().filter(|rule| rule.value.is_null() && rule.when.is_empty()) {
+            fill(&rule.at, rule, skeleton);
+        }
+    }
 }
 
 /// Fills in one rule at every place it names.
 fn fill(at: &[String], rule: &Rule, value: &mut Value) {
     let Some((step, rest)) = at.split_first() else {
         let Some(map) = value.as_object_mut() else { return };
-        let holds = rule.when.iter().all(|(name, wanted)| map.get(name).unwrap_or(&Value::Null) == wanted);
-        if holds && map.get(&rule.field).is_none_or(Value::is_null) {
+        let holds = rule.when.iter().all(|(name, wanted)| match (wanted, map.get(name).unwrap_or(&Value::Null)) {
+            (Value::Array(any), value) => any.contains(value),
+            (wanted, value) => wanted == value,
+        });
+        // A structure that is always there may have nothing in it yet.
+        let bare = |value: &Value| value.is_null() || (rule.value.is_object() && *value == Value::Object(Map::new()));
+        if holds && map.get(&rule.field).is_none_or(bare) {
             map.insert(rule.field.clone(), rule.value.clone());
         }
         return;
@@ -113,15 +137,16 @@ fn fill_items(types: &Types, id: TypeId, value: &mut Value) {
     }
 }
 
-/// Structural defaults: nulls of fields that may not be null and have a default go first, then absent fields get theirs.
+/// Structural defaults: nulls of fields that may not be null go first, then absent fields get theirs.
 fn fill_schema(types: &Types, id: TypeId, value: &mut Value) {
     let of = types.node(id);
     match value {
         Value::Object(map) => {
             for field in of.fields.as_deref().unwrap_or_default() {
-                let Some(default) = &field.default else { continue };
-                let nulled = map.get(&*field.name).is_some_and(Value::is_null) && !types.node(field.id).nullable;
-                if nulled || !map.contains_key(&*field.name) {
+                if map.get(&*field.name).is_some_and(Value::is_null) && !types.node(field.id).nullable {
+                    map.remove(&*field.name);
+                }
+                if let Some(default) = field.default.as_ref().filter(|_| !map.contains_key(&*field.name)) {
                     map.insert(field.name.to_string(), default.clone());
                 }
             }

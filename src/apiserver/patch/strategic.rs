@@ -142,6 +142,7 @@ impl Walk<'_> {
             let kept = change.iter().filter(|item| item.get(PATCH).is_none()).cloned();
             return Ok(Value::Array(kept.collect()));
         }
+        let old: Vec<Value> = original.iter().filter_map(|one| one.get(key)).cloned().collect();
         let mut out = original;
         for item in change {
             let Some(map) = item.as_object() else {
@@ -165,7 +166,9 @@ impl Walk<'_> {
         }
         let order = order.map(|order| order.iter().filter_map(|one| one.get(key)).cloned().collect::<Vec<_>>());
         let sent: Vec<Value> = change.iter().filter_map(|one| one.get(key)).cloned().collect();
-        Ok(Value::Array(ordered(out, &order.unwrap_or(sent), |item| item.get(key).cloned().unwrap_or(Value::Null))))
+        Ok(Value::Array(ordered(out, &order.unwrap_or(sent), &old, |item| {
+            item.get(key).cloned().unwrap_or(Value::Null)
+        })))
     }
 
     /// An order given for a list that the patch does not otherwise touch.
@@ -180,7 +183,8 @@ impl Walk<'_> {
                 merge_key.map_or_else(|| item.clone(), |key| item.get(key).cloned().unwrap_or(Value::Null))
             };
             let order: Vec<Value> = order.iter().map(identity).collect();
-            *list = ordered(std::mem::take(list), &order, identity);
+            let old: Vec<Value> = list.iter().map(identity).collect();
+            *list = ordered(std::mem::take(list), &order, &old, identity);
         }
     }
 }
@@ -200,21 +204,21 @@ fn delete_items(original: &mut Map<String, Value>, field: &str, gone: &Value) {
 
 /// A merged list of scalars: both, each once.
 fn scalars(original: Vec<Value>, change: &[Value], order: Option<&[Value]>) -> Vec<Value> {
+    let old = original.clone();
     let mut out = original;
     for item in change {
         if !out.contains(item) {
             out.push(item.clone());
         }
     }
-    ordered(out, order.unwrap_or(change), Clone::clone)
+    ordered(out, order.unwrap_or(change), &old, Clone::clone)
 }
 
-/// Items that the patch orders come in its order; the others keep their place relative to their old neighbours
-/// (upstream: `normalizeElementOrder`).
-fn ordered(list: Vec<Value>, order: &[Value], identity: impl Fn(&Value) -> Value) -> Vec<Value> {
+/// Items that the patch orders come in its order; the others keep their place relative to their old neighbours, and
+/// new items come before them (upstream: `normalizeElementOrder`). `old` names the items before the patch.
+fn ordered(list: Vec<Value>, order: &[Value], old: &[Value], identity: impl Fn(&Value) -> Value) -> Vec<Value> {
     let place = |item: &Value| order.iter().position(|one| *one == identity(item));
-    let original: Vec<Value> = list.iter().map(&identity).collect();
-    let index = |item: &Value| original.iter().position(|one| *one == identity(item));
+    let index = |item: &Value| old.iter().position(|one| *one == identity(item));
     let (mut sent, rest): (Vec<Value>, Vec<Value>) = list.into_iter().partition(|item| place(item).is_some());
     sent.sort_by_key(|item| place(item));
     let mut out = Vec::with_capacity(sent.len() + rest.len());

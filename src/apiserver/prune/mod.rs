@@ -3,7 +3,7 @@
 //! In: an object as decoded. Out: the object without unknown fields, and the paths of those. Built-in kinds also lose
 //! nulls, as decoding into a structure does.
 
-use crate::apiserver::schema::{Resource, TypeId, Types};
+use crate::apiserver::schema::{DEDUCED, Node, Resource, Scalar, TypeId, Types};
 use serde_json::Value;
 
 /// Drops unknown fields; the paths are in the form of warnings, such as `spec.template.specc`, sorted.
@@ -32,13 +32,13 @@ impl Walk<'_> {
                         || of.preserve_unknown
                         || (embedded && matches!(name, "apiVersion" | "kind" | "metadata"))
                 };
-                let (nulls, unknown) = (self.nulls, &mut self.unknown);
+                let (nulls, unknown, types) = (self.nulls, &mut self.unknown, self.types);
                 map.retain(|name, value| {
                     let keep = known(name);
                     if !keep {
                         unknown.push(joined(path, name));
                     }
-                    keep && !(nulls && value.is_null())
+                    keep && !(nulls && vanishes(types, of, name, value))
                 });
                 for (name, inner) in map.iter_mut() {
                     let Some(entry) = of.entry(name) else { continue };
@@ -66,6 +66,32 @@ impl Walk<'_> {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether decoding into a structure and writing it again loses the entry: nulls (which are the zero value in a map of
+/// texts), and empty maps and lists that need not be there.
+fn vanishes(types: &Types, of: &Node, name: &str, value: &mut Value) -> bool {
+    let field = of.field(name);
+    let entry = field.map(|field| field.id).or(of.rest).map(|id| types.node(id));
+    match value {
+        Value::Null => {
+            let text = field.is_none() && entry.is_some_and(|entry| entry.scalar == Some(Scalar::String));
+            if text {
+                *value = Value::String(String::new());
+            }
+            !text
+        }
+        Value::Object(map) if map.is_empty() => {
+            let is_map = entry.is_some_and(|entry| {
+                entry.fields.as_ref().is_some_and(|fields| fields.is_empty())
+                    && entry.rest.is_some_and(|rest| rest != DEDUCED)
+            });
+            is_map && field.is_some_and(|field| !field.required)
+        }
+        // An empty managedFields is a wish: to start anew.
+        Value::Array(list) if list.is_empty() => field.is_some_and(|field| !field.required && name != "managedFields"),
+        _ => false,
     }
 }
 

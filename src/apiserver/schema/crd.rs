@@ -18,7 +18,9 @@ pub struct BadCrd {
 }
 
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
-const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+pub(super) const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+const RAW_EXTENSION: &str = "io.k8s.apimachinery.pkg.runtime.RawExtension";
+pub(super) const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 
 /// The resources that a definition serves, newest version first.
 pub(super) fn resources(crd: &Value) -> Result<Vec<Resource>, BadCrd> {
@@ -90,7 +92,7 @@ fn resource(spec: &Value, version: &Value, versions: &[String]) -> Resource {
 }
 
 /// The structural schema with the parts that every object has, as upstream publishes it.
-fn types(schema: &Value) -> (Types, super::TypeId) {
+pub(super) fn published(schema: &Value) -> Map<String, Value> {
     let mut schema = schema.as_object().cloned().unwrap_or_default();
     schema.entry("type").or_insert_with(|| json!("object"));
     let properties = schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
@@ -99,15 +101,19 @@ fn types(schema: &Value) -> (Types, super::TypeId) {
         properties.insert("kind".to_owned(), json!({"type": "string"}));
         properties.insert("metadata".to_owned(), json!({"$ref": format!("#/components/schemas/{OBJECT_META}")}));
     }
-    Types::from_inline(&Value::Object(schema), meta_schemas())
+    schema
+}
+
+fn types(schema: &Value) -> (Types, super::TypeId) {
+    Types::from_inline(&Value::Object(published(schema)), meta_schemas())
 }
 
 /// The schemas of `metadata` and what it refers to.
-fn meta_schemas() -> &'static Map<String, Value> {
+pub(super) fn meta_schemas() -> &'static Map<String, Value> {
     static META: OnceLock<Map<String, Value>> = OnceLock::new();
     META.get_or_init(|| {
         let all = Documents::schemas().iter();
-        all.filter(|(name, _)| name.starts_with("io.k8s.apimachinery.pkg.apis.meta.v1."))
+        all.filter(|(name, _)| name.starts_with("io.k8s.apimachinery.pkg.apis.meta.v1.") || *name == RAW_EXTENSION)
             .map(|(name, schema)| (name.clone(), schema.clone()))
             .collect()
     })

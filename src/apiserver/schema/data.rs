@@ -73,6 +73,7 @@ impl Data {
                     let id = kinds.get(&kind).and_then(|name| names.get(*name)).copied();
                     built.schema = TypeRef { types: types.clone(), id: id.unwrap_or(super::types::DEDUCED) };
                     built.skeleton = types.zero(built.schema.id);
+                    built.defaults.complete(&mut built.skeleton);
                     built.versions.clone_from(&versions);
                     out.push(Arc::new(built));
                 }

@@ -20,6 +20,7 @@ pub use types::{Field, ListKind, Node, Scalar, TypeId, TypeRef, Types};
 use serde::{Deserialize, Serialize};
 
 pub(in crate::apiserver) use data::{Data, bootstrap_objects};
+pub(in crate::apiserver) use types::DEDUCED;
 
 /// One kind at one version, as a cluster serves it.
 #[derive(Clone, Debug)]

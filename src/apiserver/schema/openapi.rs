@@ -1,11 +1,13 @@
-//! OpenAPI documents of a catalog, encoded once.
+//! OpenAPI documents of a catalog, encoded once. Descriptions are not in them: clients merge, validate and explain types.
 
-use super::data::Documents;
+use super::crd;
+use super::data::{Documents, items, text};
 use super::discovery::{Document, hex};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// The documents.
 #[derive(Debug)]
@@ -19,7 +21,7 @@ pub struct OpenApi {
 }
 
 /// One OpenAPI v3 document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct V3 {
     /// What the `hash` query parameter names.
     pub hash: String,
@@ -27,24 +29,306 @@ pub struct V3 {
     pub body: Bytes,
 }
 
-impl OpenApi {
-    pub(super) fn of(_crds: &[Value]) -> Self {
+impl V3 {
+    fn of(document: &Value) -> Self {
+        let body = document.to_string().into_bytes();
+        Self { hash: hex(&Sha512::digest(&body)), body: Bytes::from(body) }
+    }
+}
+
+/// The documents of the built-in kinds, which every catalog shares.
+struct Builtin {
+    v2: Value,
+    v3: BTreeMap<String, V3>,
+}
+
+fn builtin() -> &'static Builtin {
+    static BUILTIN: OnceLock<Builtin> = OnceLock::new();
+    BUILTIN.get_or_init(|| {
         let documents = Documents::open();
-        let v3: BTreeMap<String, V3> = documents
-            .v3
-            .into_iter()
-            .map(|(path, document)| {
-                let body = document.to_string().into_bytes();
-                let hash = hex(&Sha512::digest(&body));
-                (path, V3 { hash, body: Bytes::from(body) })
-            })
-            .collect();
+        let expand = |(path, mut document): (String, Value)| {
+            if let Some(names) = document.pointer_mut("/components/schemas") {
+                let all = Documents::schemas();
+                let named = items(names).filter_map(Value::as_str);
+                *names = named
+                    .filter_map(|name| Some((name.to_owned(), all.get(name)?.clone())))
+                    .collect::<Map<_, _>>()
+                    .into();
+            }
+            (path, V3::of(&document))
+        };
+        Builtin { v2: documents.v2, v3: documents.v3.into_iter().map(expand).collect() }
+    })
+}
+
+impl OpenApi {
+    pub(super) fn of(crds: &[Value]) -> Self {
+        let mut v3 = builtin().v3.clone();
+        for (path, parts) in crd_parts(crds) {
+            v3.insert(path, V3::of(&parts.v3()));
+        }
         let paths: Map<String, Value> = v3
             .iter()
             .map(|(path, one)| {
                 (path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={}", one.hash)}))
             })
             .collect();
-        Self { v2: Document::of(&documents.v2), index: Document::of(&json!({"paths": paths})), v3 }
+        Self { v2: Self::v2(crds), index: Document::of(&json!({"paths": paths})), v3 }
+    }
+
+    fn v2(crds: &[Value]) -> Document {
+        if crds.is_empty() {
+            return Document::of(&builtin().v2);
+        }
+        let mut document = builtin().v2.clone();
+        for parts in crd_parts(crds).into_values() {
+            for (key, more) in [("definitions", parts.definitions()), ("paths", parts.paths_v2())] {
+                if let Some(map) = document.get_mut(key).and_then(Value::as_object_mut) {
+                    map.extend(more);
+                }
+            }
+        }
+        Document::of(&document)
+    }
+}
+
+/// The custom kinds of one group and version.
+#[derive(Default)]
+struct Parts<'a> {
+    kinds: Vec<Kind<'a>>,
+}
+
+struct Kind<'a> {
+    group: String,
+    version: String,
+    spec: &'a Value,
+    schema: Map<String, Value>,
+    subresources: Vec<&'static str>,
+}
+
+/// The kinds by document path.
+fn crd_parts(crds: &[Value]) -> BTreeMap<String, Parts<'_>> {
+    let mut out: BTreeMap<String, Parts<'_>> = BTreeMap::new();
+    for spec in crds.iter().map(|crd| &crd["spec"]) {
+        for version in items(&spec["versions"]).filter(|one| one["served"] != false) {
+            let (group, name) = (text(spec, "group"), text(version, "name"));
+            let subresources = ["status", "scale"].into_iter().filter(|sub| version["subresources"].get(sub).is_some());
+            let kind = Kind {
+                schema: crd::published(&version["schema"]["openAPIV3Schema"]),
+                subresources: subresources.collect(),
+                spec,
+                version: name.clone(),
+                group: group.clone(),
+            };
+            out.entry(format!("apis/{group}/{name}")).or_default().kinds.push(kind);
+        }
+    }
+    out
+}
+
+impl Kind<'_> {
+    fn name(&self) -> String {
+        self.spec["names"]["kind"].as_str().unwrap_or("").to_owned()
+    }
+
+    /// `io.fluxcd.toolkit.source.v1.GitRepository`: the group reversed, version, kind.
+    fn model(&self) -> String {
+        let group: Vec<&str> = self.group.split('.').rev().collect();
+        format!("{}.{}.{}", group.join("."), self.version, self.name())
+    }
+
+    fn gvk(&self) -> Value {
+        json!({"group": self.group, "version": self.version, "kind": self.name()})
+    }
+
+    /// Paths of the collection and of one object.
+    fn paths(&self) -> (String, String) {
+        let plural = text(&self.spec["names"], "plural");
+        let namespace = if self.spec["scope"] == "Namespaced" { "/namespaces/{namespace}" } else { "" };
+        let root = format!("/apis/{}/{}{namespace}/{plural}", self.group, self.version);
+        (root.clone(), format!("{root}/{{name}}"))
+    }
+
+    /// The schemas of an object and of a list, with references below `prefix`.
+    fn schemas(&self, prefix: &str) -> [(String, Value); 2] {
+        let mut schema = self.schema.clone();
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("metadata".to_owned(), json!({"$ref": format!("{prefix}{}", crd::OBJECT_META)}));
+        }
+        schema.insert("x-kubernetes-group-version-kind".to_owned(), json!([self.gvk()]));
+        let model = self.model();
+        let mut gvk = self.gvk();
+        gvk["kind"] = format!("{}List", self.name()).into();
+        let list = json!({"type": "object", "required": ["items"], "x-kubernetes-group-version-kind": [gvk], "properties": {
+            "apiVersion": {"type": "string"}, "kind": {"type": "string"},
+            "metadata": {"$ref": format!("{prefix}{}", crd::LIST_META)},
+            "items": {"type": "array", "items": {"$ref": format!("{prefix}{model}")}},
+        }});
+        [(model.clone(), Value::Object(schema)), (format!("{model}List"), list)]
+    }
+
+    /// The operations at the collection, the object and its subresources; `body` makes the form of the request body.
+    fn operations(&self, operation: impl Fn(&str, &[&str], &[&str]) -> Value) -> Map<String, Value> {
+        const WRITE: [&str; 3] = ["dryRun", "fieldManager", "fieldValidation"];
+        const PATCHES: [&str; 3] =
+            ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+        let (collection, object) = self.paths();
+        let one = |deletes: bool| {
+            let mut entry = json!({
+                "get": operation("get", &["resourceVersion"], &[]),
+                "put": operation("put", &WRITE, &["application/json"]),
+                "patch": operation("patch", &["dryRun", "fieldManager", "fieldValidation", "force"], &PATCHES),
+            });
+            if deletes {
+                entry["delete"] =
+                    operation("delete", &["dryRun", "gracePeriodSeconds", "propagationPolicy"], &["application/json"]);
+            }
+            entry
+        };
+        let mut paths = Map::new();
+        let list = ["labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "watch"];
+        paths.insert(
+            collection,
+            json!({
+                "get": operation("list", &list, &[]),
+                "post": operation("post", &WRITE, &["application/json"]),
+                "delete": operation("deletecollection", &list, &["application/json"]),
+            }),
+        );
+        for sub in &self.subresources {
+            paths.insert(format!("{object}/{sub}"), one(false));
+        }
+        paths.insert(object, one(true));
+        paths
+    }
+}
+
+impl Parts<'_> {
+    fn v3(&self) -> Value {
+        const PREFIX: &str = "#/components/schemas/";
+        let mut schemas: Map<String, Value> = crd::meta_schemas().clone();
+        let mut paths = Map::new();
+        for kind in &self.kinds {
+            schemas.extend(kind.schemas(PREFIX));
+            let model = json!({"$ref": format!("{PREFIX}{}", kind.model())});
+            paths.extend(kind.operations(|action, parameters, bodies| {
+                let parameter = |name: &&str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
+                let content = |media: &&str| ((*media).to_owned(), json!({"schema": model}));
+                let mut operation = json!({
+                    "parameters": parameters.iter().map(parameter).collect::<Vec<_>>(),
+                    "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": model}}}},
+                    "x-kubernetes-action": action,
+                    "x-kubernetes-group-version-kind": kind.gvk(),
+                });
+                if !bodies.is_empty() {
+                    operation["requestBody"] = json!({"content": bodies.iter().map(content).collect::<Map<_, _>>()});
+                }
+                operation
+            }));
+        }
+        json!({"openapi": "3.0.0", "info": {"title": "Kubernetes CRD Swagger", "version": "v0.1.0"}, "paths": paths,
+            "components": {"schemas": schemas}})
+    }
+
+    /// The kinds as OpenAPI v2 definitions, without what v2 cannot say.
+    fn definitions(&self) -> Map<String, Value> {
+        let mut out = Map::new();
+        for kind in &self.kinds {
+            for (name, mut schema) in kind.schemas("#/definitions/") {
+                lower(&mut schema);
+                out.insert(name, schema);
+            }
+        }
+        out
+    }
+
+    fn paths_v2(&self) -> Map<String, Value> {
+        let mut out = Map::new();
+        for kind in &self.kinds {
+            let model = json!({"$ref": format!("#/definitions/{}", kind.model())});
+            out.extend(kind.operations(|action, parameters, bodies| {
+                let mut all: Vec<Value> = Vec::new();
+                if !bodies.is_empty() {
+                    all.push(json!({"name": "body", "in": "body", "required": true, "schema": model}));
+                }
+                all.extend(
+                    parameters
+                        .iter()
+                        .map(|name| json!({"name": name, "in": "query", "type": "string", "uniqueItems": true})),
+                );
+                json!({"consumes": bodies, "produces": ["application/json", "application/yaml"], "parameters": all,
+                    "responses": {"200": {"description": "OK", "schema": model}},
+                    "x-kubernetes-action": action, "x-kubernetes-group-version-kind": kind.gvk()})
+            }));
+        }
+        out
+    }
+}
+
+/// OpenAPI v2 knows no defaults of structures, no null and no alternatives of types.
+fn lower(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            for key in ["default", "nullable", "oneOf", "anyOf", "not"] {
+                if map.get(key).is_some_and(|value| !(value.is_object() && value.get("type").is_some())) {
+                    map.remove(key);
+                }
+            }
+            if map.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)) {
+                map.remove("properties");
+                map.remove("items");
+            }
+            map.values_mut().for_each(lower);
+        }
+        Value::Array(list) => list.iter_mut().for_each(lower),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::apiserver::schema::{Catalog, flux_crds};
+    use serde_json::Value;
+
+    #[test]
+    fn every_document_of_the_index_is_there_and_its_references_lead_somewhere() {
+        let catalog = Catalog::builtin().with_crds(flux_crds()).unwrap();
+        let openapi = catalog.openapi();
+        let index: Value = serde_json::from_slice(&openapi.index.body).unwrap();
+        let paths = index["paths"].as_object().unwrap();
+        assert!(paths.contains_key("api/v1") && paths.contains_key("apis/helm.toolkit.fluxcd.io/v2"));
+        for (path, entry) in paths {
+            let v3 = &openapi.v3[path];
+            assert_eq!(entry["serverRelativeURL"], format!("/openapi/v3/{path}?hash={}", v3.hash));
+            let text = std::str::from_utf8(&v3.body).unwrap();
+            let document: Value = serde_json::from_str(text).unwrap();
+            for part in text.split("\"#/components/schemas/").skip(1) {
+                let name = part.split('"').next().unwrap();
+                assert!(document["components"]["schemas"].get(name).is_some(), "{path}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_sees_that_patches_take_field_validation_and_which_kinds_merge_strategically() {
+        let catalog = Catalog::builtin().with_crds(flux_crds()).unwrap();
+        for (path, object, strategic) in [
+            ("apis/apps/v1", "/apis/apps/v1/namespaces/{namespace}/deployments/{name}", true),
+            (
+                "apis/kustomize.toolkit.fluxcd.io/v1",
+                "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{namespace}/kustomizations/{name}",
+                false,
+            ),
+        ] {
+            let document: Value = serde_json::from_slice(&catalog.openapi().v3[path].body).unwrap();
+            let patch = &document["paths"][object]["patch"];
+            assert!(
+                patch["parameters"].as_array().unwrap().iter().any(|one| one["name"] == "fieldValidation"),
+                "{path}"
+            );
+            let content = patch["requestBody"]["content"].as_object().unwrap();
+            assert_eq!(content.contains_key("application/strategic-merge-patch+json"), strategic, "{path}");
+            assert!(patch["x-kubernetes-group-version-kind"]["kind"].is_string());
+        }
     }
 }

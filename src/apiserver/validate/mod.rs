@@ -3,6 +3,14 @@
 //! In: a defaulted object, and the stored one on update. Out: one error per field. Never: anything that needs another
 //! object.
 
+mod builtin;
+mod metadata;
+mod structural;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
 use crate::apiserver::schema::Resource;
 use serde_json::Value;
 use std::fmt;
@@ -29,6 +37,8 @@ pub enum Reason {
     NotSupported,
     /// `FieldValueDuplicate`
     Duplicate,
+    /// `FieldValueNotFound`
+    NotFound,
     /// `FieldValueForbidden`
     Forbidden,
     /// `FieldValueTooLong`
@@ -46,6 +56,7 @@ impl Reason {
             Self::Invalid => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Duplicate => "FieldValueDuplicate",
+            Self::NotFound => "FieldValueNotFound",
             Self::Forbidden => "FieldValueForbidden",
             Self::TooLong => "FieldValueTooLong",
             Self::TypeInvalid => "FieldValueTypeInvalid",
@@ -64,8 +75,27 @@ impl fmt::Display for FieldError {
 /// # Errors
 /// Every field that is wrong.
 pub fn validate(resource: &Resource, old: Option<&Value>, new: &Value) -> Result<(), Vec<FieldError>> {
-    let _ = (resource, old, new);
-    Ok(())
+    let mut out = Vec::new();
+    if let Some(metadata) = new.get("metadata").and_then(Value::as_object) {
+        metadata::check(resource, old, metadata, &mut out);
+    }
+    let (types, id) = (&*resource.schema.types, resource.schema.id);
+    if resource.custom {
+        structural::custom(types, id, new, &mut out);
+    } else {
+        builtin::check(resource, old, new, &mut out);
+        structural::enumerations(types, id, new, "", &mut out);
+    }
+    if out.is_empty() { Ok(()) } else { Err(out) }
+}
+
+fn required(field: &str, detail: &str) -> FieldError {
+    let detail = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
+    FieldError { field: field.to_owned(), reason: Reason::Required, detail }
+}
+
+fn invalid(field: &str, value: &str, why: &str) -> FieldError {
+    FieldError { field: field.to_owned(), reason: Reason::Invalid, detail: format!("Invalid value: {value:?}: {why}") }
 }
 
 /// The message of the Status: `{Kind.group} "{name}" is invalid: {one}` or `[{a}, {b}]`.

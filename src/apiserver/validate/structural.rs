@@ -1,0 +1,231 @@
+//! What the schema of a custom resource, or the OpenAPI schema of a built-in kind, refuses.
+
+use super::{FieldError, Reason, required};
+use crate::apiserver::schema::{ListKind, Node, Scalar, TypeId, Types};
+use serde_json::{Map, Value};
+
+/// Checks a custom resource but for its metadata.
+pub(super) fn custom(types: &Types, id: TypeId, object: &Value, out: &mut Vec<FieldError>) {
+    let walk = Walk { types };
+    let of = types.node(id);
+    let Some(map) = object.as_object() else { return };
+    let mut duplicates = Vec::new();
+    walk.missing(of, map, "", out);
+    for (name, value) in map.iter().filter(|(name, _)| !matches!(name.as_str(), "metadata" | "apiVersion" | "kind")) {
+        if let Some(entry) = of.entry(name) {
+            walk.value(entry, value, name, out, &mut duplicates);
+        }
+    }
+    out.append(&mut duplicates);
+}
+
+struct Walk<'a> {
+    types: &'a Types,
+}
+
+impl Walk<'_> {
+    fn value(
+        &self,
+        id: TypeId,
+        value: &Value,
+        path: &str,
+        out: &mut Vec<FieldError>,
+        duplicates: &mut Vec<FieldError>,
+    ) {
+        let of = self.types.node(id);
+        if value.is_null() && of.nullable {
+            return;
+        }
+        if let Some(expected) = mismatch(of, value) {
+            let got = type_name(value);
+            let detail = format!("Invalid value: {got:?}: {path} in body must be of type {expected}: {got:?}");
+            out.push(FieldError { field: path.to_owned(), reason: Reason::TypeInvalid, detail });
+            return;
+        }
+        rules(of, value, path, out);
+        match value {
+            Value::Object(map) if of.fields.is_some() => {
+                self.missing(of, map, path, out);
+                for (name, inner) in map {
+                    if let Some(entry) = of.entry(name) {
+                        self.value(entry, inner, &format!("{path}.{name}"), out, duplicates);
+                    }
+                }
+            }
+            Value::Array(list) => {
+                if let Some(items) = of.items {
+                    for (at, inner) in list.iter().enumerate() {
+                        self.value(items, inner, &format!("{path}[{at}]"), out, duplicates);
+                    }
+                }
+                unique(of, list, path, duplicates);
+            }
+            _ => {}
+        }
+    }
+
+    fn missing(&self, of: &Node, map: &Map<String, Value>, path: &str, out: &mut Vec<FieldError>) {
+        let absent = |name: &str| map.get(name).is_none_or(|value| value.is_null() && !self.nullable(of, name));
+        for field in of.fields.as_deref().unwrap_or_default() {
+            if field.required && absent(&field.name) {
+                let dot = if path.is_empty() { "" } else { "." };
+                out.push(required(&format!("{path}{dot}{}", field.name), ""));
+            }
+        }
+    }
+
+    fn nullable(&self, of: &Node, name: &str) -> bool {
+        of.entry(name).is_some_and(|id| self.types.node(id).nullable)
+    }
+}
+
+/// The type that the value should have had.
+fn mismatch(of: &Node, value: &Value) -> Option<&'static str> {
+    let fits = match value {
+        Value::Object(_) => of.fields.is_some(),
+        Value::Array(_) => of.items.is_some(),
+        other => match of.scalar {
+            Some(Scalar::Integer) => other.as_f64().is_some_and(|number| number.fract() == 0.0),
+            Some(Scalar::Number) => other.is_number(),
+            Some(Scalar::Boolean) => other.is_boolean(),
+            Some(Scalar::String) => other.is_string(),
+            Some(Scalar::IntOrString) => other.is_string() || other.is_i64() || other.is_u64(),
+            // A time is a text; anything goes where no type is declared.
+            Some(Scalar::Untyped) => of.fields.is_some() || other.is_string(),
+            None => false,
+        },
+    };
+    if fits {
+        return None;
+    }
+    Some(match (&of.fields, &of.items, of.scalar) {
+        (_, _, Some(Scalar::IntOrString)) => "integer,string",
+        (Some(_), _, _) => "object",
+        (_, Some(_), _) => "array",
+        (_, _, Some(Scalar::Integer)) => "integer",
+        (_, _, Some(Scalar::Number)) => "number",
+        (_, _, Some(Scalar::Boolean)) => "boolean",
+        _ => "string",
+    })
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Bounds, lengths and enumerations.
+fn rules(of: &Node, value: &Value, path: &str, out: &mut Vec<FieldError>) {
+    let Some(rules) = of.rules.as_deref().map(|rules| &rules.schema) else { return };
+    let number = |key: &str| rules.get(key).and_then(Value::as_f64);
+    let mut wrong = |reason: Reason, detail: String| out.push(FieldError { field: path.to_owned(), reason, detail });
+    if let Some(have) = value.as_f64() {
+        let shown = |key: &str| rules.get(key).map(ToString::to_string).unwrap_or_default();
+        if number("maximum").is_some_and(|most| have > most) {
+            wrong(
+                Reason::Invalid,
+                format!("Invalid value: {value}: {path} in body should be less than or equal to {}", shown("maximum")),
+            );
+        }
+        if number("minimum").is_some_and(|least| have < least) {
+            wrong(
+                Reason::Invalid,
+                format!(
+                    "Invalid value: {value}: {path} in body should be greater than or equal to {}",
+                    shown("minimum")
+                ),
+            );
+        }
+    }
+    let length = |key: &str| rules.get(key).and_then(Value::as_u64);
+    if let Some(text) = value.as_str() {
+        let count = text.chars().count() as u64;
+        if let Some(most) = length("maxLength").filter(|most| count > *most) {
+            wrong(Reason::TooLong, format!("Too long: may not be more than {most} bytes"));
+        }
+        if let Some(least) = length("minLength").filter(|least| count < *least) {
+            wrong(
+                Reason::Invalid,
+                format!("Invalid value: {value}: {path} in body should be at least {least} chars long"),
+            );
+        }
+    }
+    if let Some(list) = value.as_array() {
+        let count = list.len() as u64;
+        if let Some(most) = length("maxItems").filter(|most| count > *most) {
+            wrong(Reason::TooLong, format!("Too many: {count}: must have at most {most} items"));
+        }
+        if let Some(least) = length("minItems").filter(|least| count < *least) {
+            wrong(
+                Reason::Invalid,
+                format!("Invalid value: {count}: {path} in body should have at least {least} items"),
+            );
+        }
+    }
+    if let Some(allowed) = rules.get("enum").and_then(Value::as_array).filter(|allowed| !allowed.contains(value)) {
+        let shown: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        wrong(Reason::NotSupported, format!("Unsupported value: {value}: supported values: {}", shown.join(", ")));
+    }
+}
+
+/// Items of sets and keyed lists come once.
+fn unique(of: &Node, list: &[Value], path: &str, out: &mut Vec<FieldError>) {
+    let identity = |item: &Value| -> Option<Value> {
+        match &of.list {
+            ListKind::Atomic => None,
+            ListKind::Set => Some(item.clone()),
+            ListKind::Map(keys) => {
+                Some(keys.iter().filter_map(|key| Some((key.to_string(), item.get(&**key)?.clone()))).collect())
+            }
+        }
+    };
+    let keys: Vec<Option<Value>> = list.iter().map(identity).collect();
+    for (at, key) in keys.iter().enumerate() {
+        if let Some(key) = key.as_ref().filter(|_| keys[..at].contains(key)) {
+            let detail = format!("Duplicate value: {key}");
+            out.push(FieldError { field: format!("{path}[{at}]"), reason: Reason::Duplicate, detail });
+        }
+    }
+}
+
+/// Checks the enumerations of a built-in kind: the one thing that its OpenAPI schema and its own code say alike.
+pub(super) fn enumerations(types: &Types, id: TypeId, value: &Value, path: &str, out: &mut Vec<FieldError>) {
+    let of = types.node(id);
+    match value {
+        Value::Object(map) => {
+            for (name, inner) in
+                map.iter().filter(|(name, _)| !(path.is_empty() && matches!(name.as_str(), "metadata" | "status")))
+            {
+                let Some(entry) = of.entry(name) else { continue };
+                let dot = if path.is_empty() { "" } else { "." };
+                let enumerated =
+                    types.node(entry).rules.as_ref().is_some_and(|rules| rules.schema.contains_key("enum"));
+                if inner.is_object() || inner.is_array() || enumerated {
+                    enumerations(types, entry, inner, &format!("{path}{dot}{name}"), out);
+                }
+            }
+        }
+        Value::Array(list) => {
+            let Some(items) = of.items else { return };
+            for (at, inner) in list.iter().enumerate() {
+                enumerations(types, items, inner, &format!("{path}[{at}]"), out);
+            }
+        }
+        Value::String(text) if !text.is_empty() => {
+            let allowed = of.rules.as_ref().and_then(|rules| rules.schema.get("enum")).and_then(Value::as_array);
+            if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(value)) {
+                let shown: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+                let detail = format!("Unsupported value: {value}: supported values: {}", shown.join(", "));
+                out.push(FieldError { field: path.to_owned(), reason: Reason::NotSupported, detail });
+            }
+        }
+        _ => {}
+    }
+}
