@@ -3,7 +3,7 @@
 
 use super::kinds;
 use crate::apiserver::apply::{TrackInput, track};
-use crate::apiserver::defaults::defaults;
+use crate::apiserver::defaults::{assign, defaults};
 use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::life;
 use crate::apiserver::object::{Malformed, Meta, Object, instant};
@@ -160,6 +160,9 @@ pub(super) fn prepare(
         let manager = request.manager();
         track(&TrackInput { resource, old, manager, subresource: request.subresource, now: &now }, &mut value);
     }
+    if old.is_none() {
+        assign(resource, &mut value);
+    }
     let mut errors: Vec<Cause> = match validate(resource, old, &value) {
         Ok(()) => Vec::new(),
         Err(errors) => errors
@@ -167,8 +170,10 @@ pub(super) fn prepare(
             .map(|e| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field })
             .collect(),
     };
-    check_metadata(resource, &value["metadata"], &mut errors);
-    kinds::check(resource, old, &value, &mut errors);
+    if errors.is_empty() {
+        check_metadata(resource, &value["metadata"], &mut errors);
+        kinds::check(resource, old, &value, &mut errors);
+    }
     if !errors.is_empty() {
         let name = value["metadata"]["name"].as_str().unwrap_or_default();
         return Err(Failure::invalid(&resource.kind, &resource.group, name, &errors));
