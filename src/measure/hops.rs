@@ -303,11 +303,13 @@ impl Tracker {
         }
         let is = (app.on_hub, app.on_hub && app.status.is_healthy());
         let of_install = app.of_install;
+        // Who was removed on purpose is not waited for.
+        app.of_install &= !deleted;
         step(&mut self.progress.apps, was.0, is.0);
         step(&mut self.progress.healthy, was.1, is.1);
         if of_install {
-            step(&mut self.install_unhealthy, !was.1, !is.1);
-            if self.install_unhealthy == 0 {
+            step(&mut self.install_unhealthy, !was.1, !is.1 && !deleted);
+            if self.install_unhealthy == 0 && self.progress.healthy > 0 {
                 self.all_healthy.get_or_insert(at);
             }
         }

@@ -2,6 +2,9 @@
 //!
 //! In: the scenario and what `measure` kept. Out: files that are written atomically and never overwritten, and the same
 //! files read back, also those of older versions. Never measures, never judges, never draws.
+//!
+//! A run calls [`begin`], [`Folder::create`] before anything starts, [`finish`] when everything has stopped, and
+//! `report::deliver`, which writes the measurements and the page and closes the folder.
 
 mod assemble;
 mod folder;

@@ -286,6 +286,21 @@ fn health_is_counted_per_app_and_the_install_ends_once() {
 }
 
 #[test]
+fn an_install_does_not_wait_for_apps_that_were_removed() {
+    let mut tracker = Tracker::new(3, [AppId(0), AppId(1)]);
+    for line in ["1 healthy", "2 progressing app=1", "3 progressing app=2"] {
+        play(&mut tracker, line);
+    }
+    assert_eq!(tracker.all_healthy(), None);
+    play(&mut tracker, "9 deleted app=1");
+    assert_eq!(tracker.all_healthy(), Some(ms(9)));
+    let mut tracker = Tracker::new(1, [AppId(0)]);
+    play(&mut tracker, "1 progressing");
+    play(&mut tracker, "2 deleted");
+    assert_eq!(tracker.all_healthy(), None, "nothing was ever healthy");
+}
+
+#[test]
 fn rounds_of_two_managers_at_once_are_double_ownership() {
     let moved = |script: &str| {
         let progress = run(script).progress();
