@@ -9,6 +9,7 @@ mod init;
 mod manager;
 mod report;
 mod schema;
+mod serve;
 mod version;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,8 @@ enum Command {
     Report(report::Args),
     /// Print the JSON Schema of a scenario, for editors
     Schema,
+    /// Serve many Kubernetes API servers from this process until SIGTERM
+    Serve(serve::Args),
     /// Print the version, the commit and the features of this build
     Version(version::Args),
 }
@@ -57,6 +60,7 @@ impl Command {
             Self::Report(args) => report::run(&args),
             Self::Fleet(args) => fleet::run(&args),
             Self::Schema => schema::run(),
+            Self::Serve(args) => serve::run(&args),
             Self::Version(args) => version::run(&args),
         }
     }

@@ -2,4 +2,5 @@
 
 mod house;
 mod probe;
+mod serve;
 mod walls;

@@ -1,0 +1,172 @@
+//! Who calls, and whether they may.
+//!
+//! In: the token of the cluster and the headers. Out: the effective user. Everybody who is known
+//! may do everything (RBAC allow-all); nobody in particular may see health and version only, as the bootstrap roles of
+//! a real server have it.
+
+use crate::apiserver::failure::Failure;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The effective user of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) user: String,
+    pub(crate) uid: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) extra: BTreeMap<String, Vec<String>>,
+}
+
+impl Identity {
+    fn new(user: &str, groups: &[&str]) -> Self {
+        let groups = groups.iter().map(|&group| group.to_owned()).collect();
+        Self { user: user.to_owned(), uid: String::new(), groups, extra: BTreeMap::new() }
+    }
+
+    /// The user behind the token of a kubeconfig of ours.
+    pub(crate) fn admin() -> Self {
+        Self::new("admin", &["system:masters", "system:authenticated"])
+    }
+
+    /// Nobody in particular.
+    pub(crate) fn anonymous() -> Self {
+        Self::new("system:anonymous", &["system:unauthenticated"])
+    }
+
+    /// Whether this is nobody in particular.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.user == "system:anonymous"
+    }
+}
+
+/// The identities that need no allocation per call.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    admin: Arc<Identity>,
+    anonymous: Arc<Identity>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { admin: Arc::new(Identity::admin()), anonymous: Arc::new(Identity::anonymous()) }
+    }
+}
+
+/// Finds out who calls. `token` is the one of the cluster that the call is for.
+pub(crate) fn identify(headers: &HeaderMap, token: &str, known: &Known) -> Result<Arc<Identity>, Failure> {
+    let real = match headers.get(AUTHORIZATION) {
+        None => Arc::clone(&known.anonymous),
+        Some(value) if proves(value.as_bytes(), token) => Arc::clone(&known.admin),
+        Some(_) => return Err(Failure::new(401, "Unauthorized", "Unauthorized")),
+    };
+    if !real.is_anonymous() && headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
+        return impersonated(headers).map(Arc::new);
+    }
+    Ok(real)
+}
+
+/// A bearer token, or the password of basic authentication, which Argo CD can be told to use.
+fn proves(authorization: &[u8], token: &str) -> bool {
+    let Some(space) = authorization.iter().position(|&byte| byte == b' ') else { return false };
+    let (scheme, rest) = (&authorization[..space], authorization[space..].trim_ascii());
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return rest == token.as_bytes();
+    }
+    scheme.eq_ignore_ascii_case(b"basic")
+        && base64::Engine::decode(&base64::engine::general_purpose::STANDARD, rest).is_ok_and(|pair| {
+            pair.iter().position(|&byte| byte == b':').is_some_and(|colon| &pair[colon + 1..] == token.as_bytes())
+        })
+}
+
+/// The user of the impersonation headers (`k8s.io/apiserver/pkg/endpoints/filters/impersonation.go`).
+fn impersonated(headers: &HeaderMap) -> Result<Identity, Failure> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let user = text("impersonate-user");
+    let mut identity = Identity::new(user, &[]);
+    text("impersonate-uid").clone_into(&mut identity.uid);
+    let groups = headers.get_all("impersonate-group").iter().filter_map(|value| value.to_str().ok());
+    identity.groups.extend(groups.map(str::to_owned));
+    for (name, value) in headers {
+        if let (Some(key), Ok(value)) = (name.as_str().strip_prefix("impersonate-extra-"), value.to_str()) {
+            let key = super::query::decode(key, false).unwrap_or_default().into_owned();
+            identity.extra.entry(key).or_default().push(value.to_owned());
+        }
+    }
+    if user.is_empty() {
+        return Err(Failure::bad_request(format!(
+            "requested {} without impersonating a user name",
+            go_text(&identity)
+        )));
+    }
+    if identity.groups.is_empty()
+        && let Some((namespace, _)) = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'))
+    {
+        identity.groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+    }
+    let last = if user == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };
+    if !identity.groups.iter().any(|group| group == last) {
+        identity.groups.push(last.to_owned());
+    }
+    Ok(identity)
+}
+
+/// The user as Go's `%#v` shows it.
+fn go_text(identity: &Identity) -> String {
+    let strings = |list: &[String]| match list {
+        [] => "[]string(nil)".to_owned(),
+        some => format!("[]string{{{}}}", some.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(", ")),
+    };
+    let extra = if identity.extra.is_empty() {
+        "map[string][]string(nil)".to_owned()
+    } else {
+        let pairs = identity.extra.iter().map(|(key, values)| format!("{key:?}:{}", strings(values)));
+        format!("map[string][]string{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+    };
+    format!(
+        "&user.DefaultInfo{{Name:\"\", UID:{:?}, Groups:{}, Extra:{extra}}}",
+        identity.uid,
+        strings(&identity.groups)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(pairs: &[(&'static str, &str)]) -> Result<(String, Vec<String>), String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        identify(&headers, "secret", &Known::default())
+            .map(|identity| (identity.user.clone(), identity.groups.clone()))
+            .map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn only_the_token_of_the_cluster_proves_anything() {
+        assert_eq!(who(&[("authorization", "Bearer secret")]).unwrap().0, "admin");
+        assert_eq!(who(&[("authorization", "bearer secret")]).unwrap().0, "admin");
+        assert_eq!(who(&[("authorization", "Basic dTpzZWNyZXQ=")]).unwrap().0, "admin");
+        assert_eq!(who(&[]).unwrap().0, "system:anonymous");
+        for wrong in ["Bearer other", "Bearer", "Bearer ", "Basic !!", "Basic dTpvdGhlcg==", "Digest secret"] {
+            assert_eq!(who(&[("authorization", wrong)]), Err("Unauthorized".to_owned()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn impersonation_makes_the_groups_that_the_original_makes() {
+        let token = ("authorization", "Bearer secret");
+        let account = who(&[token, ("impersonate-user", "system:serviceaccount:ns:n")]).unwrap();
+        assert_eq!(account.1, ["system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"]);
+        let person = who(&[token, ("impersonate-user", "u"), ("impersonate-group", "x")]).unwrap();
+        assert_eq!(person, ("u".to_owned(), vec!["x".to_owned(), "system:authenticated".to_owned()]));
+        let nobody = who(&[token, ("impersonate-group", "x")]).unwrap_err();
+        assert_eq!(
+            nobody,
+            "requested &user.DefaultInfo{Name:\"\", UID:\"\", Groups:[]string{\"x\"}, Extra:map[string][]string(nil)} without impersonating a user name"
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! The rim that speaks HTTP: many clusters behind one socket.
+//!
+//! In: clusters with their names and tokens, a listening socket, an authority. Out: HTTP/1.1 and HTTP/2 over TLS, as
+//! kube-apiserver speaks them. Everything about objects is decided behind
+//! [`Cluster::handle`](super::clusters::Cluster::handle); here are paths, media types, headers, texts and bytes.
+//!
+//! A call goes: [`connection`] (TLS, protocol) -> [`call`] (body) -> [`server`] (cluster, caller) -> [`route`] ->
+//! [`objects`], [`discovery`], [`health`], [`version`] or [`review`] -> [`form`], [`table`], [`watch`] -> [`reply`].
+
+mod accept;
+mod body;
+mod call;
+mod cells;
+mod connection;
+mod counters;
+mod discovery;
+mod form;
+mod health;
+mod identity;
+mod json;
+mod objects;
+mod options;
+mod path;
+mod protobuf;
+mod query;
+mod reply;
+mod review;
+mod route;
+mod server;
+mod table;
+mod version;
+mod watch;
+
+pub use counters::{Counters, Reading};
+
+use super::clusters::{Cluster, Clusters};
+use super::listen::Listen;
+use super::request::Now;
+use super::tls::Authority;
+use super::{endpoint, kubeconfig};
+use crate::units::Span;
+use server::Server;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch as signal;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// How often deadlines are looked at: ends and bookmarks of watches, housekeeping.
+const TICK: Span = Span::from_millis(100);
+
+/// One cluster as clients find it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its name in paths and kubeconfigs: a DNS label.
+    pub name: String,
+    /// Its bearer token. Tokens differ, so that a call that went to the wrong cluster is a 401.
+    pub token: String,
+    /// The cluster.
+    pub cluster: Arc<Cluster>,
+}
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct Setup {
+    /// The clusters; the first one answers where nobody else is named. Site `i` has the address of cluster `i`.
+    pub sites: Vec<Site>,
+    /// Who signs the serving certificates.
+    pub authority: Arc<Authority>,
+    /// Which local addresses count.
+    pub listen: Listen,
+    /// Whether big answers are compressed for clients that ask; costs more CPU than it saves on loopback.
+    pub gzip: bool,
+}
+
+/// A running server. Dropping it stops it at once; [`Serving::stop`] lets calls finish.
+#[derive(Debug)]
+pub struct Serving {
+    server: Arc<Server>,
+    port: u16,
+    stop: signal::Sender<bool>,
+    accepting: JoinHandle<()>,
+    ticking: Option<JoinHandle<()>>,
+}
+
+impl Serving {
+    /// Starts serving on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When the socket does not tell its address.
+    pub fn start(setup: Setup, listener: TcpListener) -> std::io::Result<Self> {
+        let port = listener.local_addr()?.port();
+        let server = Arc::new(Server::new(setup.sites, setup.authority, setup.listen, setup.gzip));
+        let (stop, stopping) = signal::channel(false);
+        let accepting = tokio::spawn(accept(Arc::clone(&server), listener, stopping));
+        Ok(Self { server, port, stop, accepting, ticking: None })
+    }
+
+    /// The same, turning the wheel of `clusters` as well: bookmarks, ends of watches, housekeeping.
+    ///
+    /// # Errors
+    /// As [`Serving::start`].
+    pub fn start_with(setup: Setup, listener: TcpListener, clusters: Arc<Clusters>) -> std::io::Result<Self> {
+        let mut serving = Self::start(setup, listener)?;
+        serving.ticking = Some(tokio::spawn(tick(clusters)));
+        Ok(serving)
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        self.server.counters()
+    }
+
+    /// The URL of a cluster at the shared endpoint, where one HTTP/2 connection carries watches of many clusters.
+    #[must_use]
+    pub fn shared_url(&self, name: &str) -> String {
+        let host = self.server.listen().host().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        format!("https://{}{}{name}", SocketAddr::new(host, self.port), endpoint::PREFIX)
+    }
+
+    /// What a client needs to know of each cluster. On loopback every cluster has an address of its own, as real ones
+    /// have; a server that others reach over the network has one address and prefixes.
+    #[must_use]
+    pub fn contexts(&self) -> Vec<kubeconfig::Context> {
+        let outside = self.server.listen().host().is_some();
+        let context = |(cluster, site): (u32, &Site)| kubeconfig::Context {
+            name: site.name.clone(),
+            server: match outside {
+                true => self.shared_url(&site.name),
+                false => format!("https://{}:{}", endpoint::address(cluster), self.port),
+            },
+            token: site.token.clone(),
+        };
+        (0..).zip(self.server.sites()).map(context).collect()
+    }
+
+    /// Stops accepting, tells every connection to end, and gives calls `grace` to finish.
+    pub async fn stop(mut self, grace: Span) {
+        self.stop.send_replace(true);
+        // Whatever is not done by then is cut off by the drop.
+        let _ = tokio::time::timeout(grace.to_std(), &mut self.accepting).await;
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        if let Some(ticking) = &self.ticking {
+            ticking.abort();
+        }
+    }
+}
+
+async fn tick(clusters: Arc<Clusters>) {
+    let mut ticks = tokio::time::interval(TICK.to_std());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        clusters.turn(Now::read());
+    }
+}
+
+/// Accepts until told to stop, then waits for the connections to end.
+async fn accept(server: Arc<Server>, listener: TcpListener, mut stopping: signal::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // Reaps what has ended; the set would grow forever otherwise.
+            Some(_) = connections.join_next() => continue,
+            _ = stopping.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((socket, _)) => {
+                connections.spawn(connection::serve(Arc::clone(&server), socket, stopping.clone()));
+            }
+            // Out of descriptors, or a client that went away: give others time to close theirs.
+            Err(_) => tokio::time::sleep(TICK.to_std()).await,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}

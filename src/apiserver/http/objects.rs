@@ -1,0 +1,245 @@
+//! Calls on resources: from the path, the method and the headers to a [`Request`] of the rules, and back.
+//!
+//! In: a call whose caller may make it. Out: the answer. Decides what does not exist (404), what is not allowed (405),
+//! what is not understood (415) and what cannot be shown (406); everything about objects is decided behind
+//! [`Cluster::handle`](crate::apiserver::clusters::Cluster::handle).
+
+use super::accept::{self, Agreed, Offer};
+use super::body::AnswerBody;
+use super::call::{BODY_MAX, Received};
+use super::counters::OpenWatch;
+use super::form::{self, View};
+use super::options::{self, DeleteBody};
+use super::reply::{self, JSON, header};
+use super::route::Target;
+use super::server::{self, Call};
+use super::watch::WatchBody;
+use super::{discovery, protobuf, review, table};
+use crate::apiserver::failure::Failure;
+use crate::apiserver::request::{Body, Now, PatchType, Request, Response as Answer, Verb};
+use crate::apiserver::schema::{Catalog, Resource};
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{Method, Response};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Why a call does not reach the rules.
+enum Refusal {
+    /// `404 page not found`, the plain text.
+    NoPage,
+    /// A `Status`.
+    Status(Box<Failure>),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Status(Box::new(failure))
+    }
+}
+
+/// Answers a call on a resource.
+pub(crate) fn answer(call: &Call<'_>, target: Target<'_>) -> Response<AnswerBody> {
+    match perform(call, target) {
+        Ok(response) => response,
+        Err(Refusal::NoPage) => call.reply.no_page(),
+        Err(Refusal::Status(failure)) => call.reply.failure(&failure),
+    }
+}
+
+fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, Refusal> {
+    let catalog = call.site.cluster.catalog();
+    let resource = find(&catalog, target)?;
+    let verb = verb(call, resource, target)?;
+    let media = header(call.parts, CONTENT_TYPE).unwrap_or_default();
+    let patch = patch(verb, resource, media)?;
+    let agreed = agree(call, verb)?;
+    if *call.body == Received::TooLarge {
+        let message = format!("Request entity too large: limit is {BODY_MAX}");
+        return Err(Failure::too_large_body(message).into());
+    }
+    let body = json_body(call, resource, verb, patch, media)?;
+    let mut options = options::options(call.query, verb, patch)?;
+    let delete;
+    if matches!(verb, Verb::Delete | Verb::DeleteCollection) && !body.is_empty() {
+        delete = DeleteBody::read(&body)?;
+        delete.put(&mut options)?;
+    }
+    // The deprecated path of a watch on one object is a watch on its name.
+    let selector = target.name.filter(|_| verb == Verb::Watch).map(|name| format!("metadata.name={name}"));
+    if let Some(selector) = &selector {
+        options.field_selector = Some(selector);
+    }
+    if review::is_one(resource) && verb == Verb::Create {
+        return Ok(call.reply.document(201, agreed, review::answer(call, resource, &body)?));
+    }
+    let request = Request {
+        verb,
+        resource,
+        namespace: target.namespace,
+        name: target.name.filter(|_| verb != Verb::Watch),
+        subresource: target.subresource,
+        options,
+        body: match patch {
+            Some(kind) => Body::Patch(kind, &body),
+            None if body.is_empty() && !matches!(verb, Verb::Create | Verb::Update) => Body::None,
+            None => Body::Json(&body),
+        },
+        user_agent: header(call.parts, USER_AGENT).unwrap_or_default(),
+        user: &call.identity.user,
+        groups: &call.identity.groups,
+    };
+    let now = Now::read();
+    let view = View { agreed, include: table::Include::of(call.query.get("includeObject")), unix: now.unix };
+    Ok(render(call, call.site.cluster.handle(&request, now), resource, view)?)
+}
+
+/// The resource of a path, at the scope that the path has.
+fn find<'c>(catalog: &'c Catalog, target: Target<'_>) -> Result<&'c Arc<Resource>, Refusal> {
+    let Some(resource) = catalog.find(target.group, target.version, target.resource) else {
+        let builtin = discovery::is_builtin(catalog, target.group);
+        return Err(if builtin { Failure::no_such_resource().into() } else { Refusal::NoPage });
+    };
+    let outside = target.namespace.is_some() && !resource.namespaced;
+    let nowhere = target.namespace.is_none() && resource.namespaced && target.name.is_some() && !target.watch_prefix;
+    match (outside || nowhere, resource.custom) {
+        (true, true) => Err(Refusal::NoPage),
+        (true, false) => Err(Failure::no_such_resource().into()),
+        (false, _) => Ok(resource),
+    }
+}
+
+/// What the method means here, if the resource allows it.
+fn verb(call: &Call<'_>, resource: &Resource, target: Target<'_>) -> Result<Verb, Refusal> {
+    let named = target.name.is_some();
+    let watching = target.watch_prefix || (!named && call.query.flag("watch").unwrap_or_default());
+    let verb = match (&call.parts.method, named) {
+        (&Method::GET | &Method::HEAD, _) if watching => Some(Verb::Watch),
+        (&Method::GET | &Method::HEAD, true) => Some(Verb::Get),
+        (&Method::GET | &Method::HEAD, false) => Some(Verb::List),
+        (&Method::POST, false) => Some(Verb::Create),
+        (&Method::POST, true) if target.subresource.is_some() => Some(Verb::Create),
+        (&Method::PUT, true) => Some(Verb::Update),
+        (&Method::PATCH, true) => Some(Verb::Patch),
+        (&Method::DELETE, true) => Some(Verb::Delete),
+        (&Method::DELETE, false) => Some(Verb::DeleteCollection),
+        _ => None,
+    };
+    let everywhere = target.namespace.is_none() && resource.namespaced;
+    if everywhere && !matches!(verb, Some(Verb::List | Verb::Watch)) {
+        return Err(if resource.custom { Refusal::NoPage } else { server::not_allowed().into() });
+    }
+    let verbs = match target.subresource {
+        None => &resource.verbs,
+        Some(name) => match resource.subresource(name) {
+            Some(subresource) => &subresource.verbs,
+            None => return Err(Failure::no_such_resource().into()),
+        },
+    };
+    match verb {
+        Some(verb) if verbs.iter().any(|known| known == verb.name()) => Ok(verb),
+        _ if resource.custom => {
+            let word = server::verb_word(&call.parts.method, named, watching);
+            Err(Failure::method_not_allowed(&resource.plural, &resource.group, word, true).into())
+        }
+        _ => Err(server::not_allowed().into()),
+    }
+}
+
+/// The type of a patch; `None` for other verbs.
+fn patch(verb: Verb, resource: &Resource, media: &str) -> Result<Option<PatchType>, Refusal> {
+    if verb != Verb::Patch {
+        return Ok(None);
+    }
+    match options::patch_type(media) {
+        Some(kind) if !(resource.custom && kind == PatchType::Strategic) => Ok(Some(kind)),
+        _ if resource.custom => Err(Failure::unsupported_media(&[
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/apply-patch+yaml",
+        ])
+        .into()),
+        _ => {
+            let mut failure = Failure::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+            failure.details = Some(Box::default());
+            Err(failure.into())
+        }
+    }
+}
+
+fn agree(call: &Call<'_>, verb: Verb) -> Result<Agreed, Failure> {
+    let offer = if verb == Verb::Watch { Offer::Events } else { Offer::Objects };
+    let accept = header(call.parts, ACCEPT);
+    accept::agree(accept, offer).ok_or_else(|| {
+        let any = accept.is_some_and(|text| accept::MEDIA_TYPES.iter().any(|media| text.contains(media)));
+        if any {
+            let types = accept::MEDIA_TYPES.join(", ");
+            return Failure::new(406, "NotAcceptable", format!("only the following media types are accepted: {types}"));
+        }
+        // No media type matches at all: upstream this is go-restful's answer.
+        let types = accept::MEDIA_TYPES.join(", ");
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {types}");
+        let mut failure = Failure::new(406, "NotAcceptable", message);
+        failure.details = Some(Box::default());
+        failure
+    })
+}
+
+/// The body as JSON: YAML and protobuf are converted, an apply may be either JSON or YAML.
+fn json_body<'b>(
+    call: &Call<'b>,
+    resource: &Resource,
+    verb: Verb,
+    patch: Option<PatchType>,
+    media: &str,
+) -> Result<Cow<'b, [u8]>, Failure> {
+    let Received::Whole(bytes) = call.body else { return Ok(Cow::Borrowed(&[])) };
+    let bytes: &'b [u8] = bytes;
+    if bytes.is_empty() || matches!(verb, Verb::Get | Verb::List | Verb::Watch) {
+        return Ok(Cow::Borrowed(&[]));
+    }
+    let yaml = match patch {
+        Some(PatchType::Apply) => !bytes.trim_ascii_start().starts_with(b"{"),
+        Some(_) => false,
+        None => match media.split(';').next().unwrap_or_default().trim() {
+            "" | "application/json" => false,
+            "application/yaml" => true,
+            protobuf::MEDIA_TYPE if !resource.custom => return protobuf::to_json(bytes, resource).map(Cow::Owned),
+            protobuf::MEDIA_TYPE => return Err(Failure::unsupported_media(&accept::MEDIA_TYPES[..2])),
+            _ => return Err(Failure::unsupported_media(&accept::MEDIA_TYPES)),
+        },
+    };
+    if !yaml {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| Failure::bad_request(error.to_string()))?;
+    let value: serde_json::Value =
+        serde_saphyr::from_str(text).map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))?;
+    Ok(Cow::Owned(value.to_string().into_bytes()))
+}
+
+fn render(call: &Call<'_>, answer: Answer, asked: &Resource, view: View) -> Result<Response<AnswerBody>, Failure> {
+    let reply = call.reply;
+    match answer {
+        Answer::Object { code, object, warnings } => {
+            let mut response = reply.document(code, view.agreed, form::object(&object, asked, view)?);
+            reply::warn(&mut response, &warnings);
+            Ok(response)
+        }
+        Answer::List(list) => Ok(reply.document(200, view.agreed, form::list(&list, view)?)),
+        Answer::Document { code, body, warnings } => {
+            let mut response = reply.document(code, view.agreed, form::document(&body));
+            reply::warn(&mut response, &warnings);
+            Ok(response)
+        }
+        Answer::Watch(subscription) => {
+            let mut response = reply.bare(200);
+            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            if call.parts.method != Method::HEAD {
+                let open = OpenWatch::new(call.counters);
+                *response.body_mut() = AnswerBody::Watch(Box::new(WatchBody::new(subscription, view, open)));
+            }
+            Ok(response)
+        }
+        Answer::Failure(failure) => Err(*failure),
+    }
+}

@@ -1,0 +1,199 @@
+//! One server: its clusters, and the way from a request to its answer.
+//!
+//! In: the head and body of a request, and where it came in. Out: the answer. The order of the checks is that of
+//! kube-apiserver's filters: which cluster, who calls, may they, what do they want.
+
+use super::body::AnswerBody;
+use super::call::{Conn, Received};
+use super::counters::Counters;
+use super::identity::{self, Identity, Known};
+use super::query::{self, Query};
+use super::reply::Reply;
+use super::route::{Route, Target, route};
+use super::{Site, discovery, health, objects, version};
+use crate::apiserver::endpoint;
+use crate::apiserver::failure::Failure;
+use crate::apiserver::listen::Listen;
+use crate::apiserver::tls::Authority;
+use http::request::Parts;
+use http::{Method, Response};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Everything that connections share.
+pub(crate) struct Server {
+    sites: Vec<Site>,
+    by_name: FxHashMap<String, u32>,
+    authority: Arc<Authority>,
+    listen: Listen,
+    counters: Arc<Counters>,
+    known: Known,
+    calls: AtomicU64,
+    gzip: bool,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("sites", &self.sites.len()).finish_non_exhaustive()
+    }
+}
+
+/// One call on its way.
+pub(crate) struct Call<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) conn: &'a Conn,
+    pub(crate) parts: &'a Parts,
+    pub(crate) query: &'a Query<'a>,
+    pub(crate) reply: Reply<'a>,
+    pub(crate) identity: &'a Identity,
+    pub(crate) body: &'a Received,
+    pub(crate) counters: &'a Arc<Counters>,
+    /// The cluster's path prefix if the client used it, for redirects.
+    pub(crate) prefix: &'a str,
+}
+
+impl Server {
+    pub(crate) fn new(sites: Vec<Site>, authority: Arc<Authority>, listen: Listen, gzip: bool) -> Self {
+        let by_name = (0..).zip(&sites).map(|(at, site)| (site.name.clone(), at)).collect();
+        let (counters, known, calls) = (Arc::default(), Known::default(), AtomicU64::new(0));
+        Self { sites, by_name, authority, listen, counters, known, calls, gzip }
+    }
+
+    pub(crate) fn has(&self, cluster: u32) -> bool {
+        (cluster as usize) < self.sites.len()
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    pub(crate) fn listen(&self) -> Listen {
+        self.listen
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    pub(crate) fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// Answers one request. A panic is a bug of ours; it costs this answer, not the connection.
+    pub(crate) fn answer(&self, conn: &Conn, parts: &Parts, body: &Received) -> Response<AnswerBody> {
+        self.counters.request();
+        let query = Query::read(parts.uri.query());
+        let pretty = query.text("pretty").map(|text| matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True"));
+        let reply = Reply::new(parts, pretty, self.calls.fetch_add(1, Relaxed), self.gzip);
+        let work = std::panic::AssertUnwindSafe(|| self.reach(conn, parts, &query, reply, body));
+        std::panic::catch_unwind(work).unwrap_or_else(|_| {
+            reply.failure(&Failure::internal("the server has a bug; its standard error says where"))
+        })
+    }
+
+    fn reach(
+        &self,
+        conn: &Conn,
+        parts: &Parts,
+        query: &Query<'_>,
+        reply: Reply<'_>,
+        body: &Received,
+    ) -> Response<AnswerBody> {
+        let Some(path) = query::decode(parts.uri.path(), false) else {
+            return reply.text(400, "400 Bad Request\n");
+        };
+        let (name, inner) = endpoint::split(&path);
+        let cluster = match name {
+            Some(name) => self.by_name.get(name).copied(),
+            None => Some(conn.cluster.unwrap_or(0)),
+        };
+        let Some(site) = cluster.and_then(|cluster| self.sites.get(cluster as usize)) else {
+            return reply.no_page();
+        };
+        let identity = match identity::identify(&parts.headers, &site.token, &self.known) {
+            Ok(identity) => identity,
+            Err(failure) => return reply.failure(&failure),
+        };
+        let prefix = &path[..path.len() - inner.len()];
+        let (counters, identity) = (&self.counters, &*identity);
+        let call = Call { site, conn, parts, query, reply, identity, body, counters, prefix };
+        let route = route(inner);
+        if identity.is_anonymous() && !matches!(route, Route::Health { .. } | Route::Version) {
+            return reply.failure(&forbidden(route, identity, inner, &call));
+        }
+        if let Some(Err(span)) = query.text("timeout").map(str::parse::<crate::units::Span>) {
+            let _ = span;
+            let text = query.text("timeout").unwrap_or_default();
+            return reply.failure(&Failure::bad_request(format!(
+                "invalid timeout specified in the request URL - time: invalid duration {text:?}"
+            )));
+        }
+        call.dispatch(route)
+    }
+}
+
+impl Call<'_> {
+    fn dispatch(&self, route: Route<'_>) -> Response<AnswerBody> {
+        let reads = matches!(self.parts.method, Method::GET | Method::HEAD);
+        match route {
+            Route::Resource(target) => objects::answer(self, target),
+            Route::Unknown => self.reply.no_page(),
+            _ if !reads => self.reply.failure(&not_allowed()),
+            Route::Health { endpoint, check } => match health::text(endpoint, check, self.query) {
+                Some(text) if check.is_empty() => self.reply.text(200, text),
+                Some(text) => self.reply.body(200, super::reply::TEXT, text.into()),
+                None => self.reply.no_page(),
+            },
+            Route::Version => self.reply.body(200, super::reply::JSON, version::document()),
+            route => discovery::answer(self, route),
+        }
+    }
+}
+
+/// 405 of a built-in resource.
+pub(crate) fn not_allowed() -> Failure {
+    let message = "the server does not allow this method on the requested resource";
+    let mut failure = Failure::new(405, "MethodNotAllowed", message);
+    failure.details = Some(Box::default());
+    failure
+}
+
+/// The verb that authorization sees.
+pub(crate) fn verb_word(method: &Method, named: bool, watch: bool) -> &'static str {
+    match (method, named) {
+        (&Method::GET | &Method::HEAD, true) => "get",
+        (&Method::GET | &Method::HEAD, false) if watch => "watch",
+        (&Method::GET | &Method::HEAD, false) => "list",
+        (&Method::POST, _) => "create",
+        (&Method::PUT, _) => "update",
+        (&Method::PATCH, _) => "patch",
+        (&Method::DELETE, true) => "delete",
+        (&Method::DELETE, false) => "deletecollection",
+        _ => "",
+    }
+}
+
+/// 403 in the words of `k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go`.
+fn forbidden(route: Route<'_>, identity: &Identity, path: &str, call: &Call<'_>) -> Failure {
+    let user = &identity.user;
+    let method = &call.parts.method;
+    let Route::Resource(Target { group, resource, name, namespace, subresource, watch_prefix, .. }) = route else {
+        let verb = method.as_str().to_ascii_lowercase();
+        let message = format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\"");
+        let mut failure = Failure::new(403, "Forbidden", message);
+        failure.details = Some(Box::default());
+        return failure;
+    };
+    let watch = watch_prefix || call.query.flag("watch").unwrap_or_default();
+    let verb = verb_word(method, name.is_some(), watch);
+    let what = subresource.map_or_else(|| resource.to_owned(), |sub| format!("{resource}/{sub}"));
+    let place = namespace
+        .map_or_else(|| "at the cluster scope".to_owned(), |namespace| format!("in the namespace \"{namespace}\""));
+    let why = format!("User \"{user}\" cannot {verb} resource \"{what}\" in API group \"{group}\" {place}");
+    let mut failure = Failure::forbidden(resource, group, name.unwrap_or_default(), &why);
+    if name.is_none() {
+        failure.message = format!("{} is forbidden: {why}", crate::apiserver::failure::qualified(resource, group));
+    }
+    failure
+}
