@@ -28,6 +28,11 @@ impl Failure {
         Self { code: 3, report: report.into() }
     }
 
+    /// Exit code 130: the user stopped it.
+    pub fn interrupted(report: impl Into<miette::Report>) -> Self {
+        Self { code: 130, report: report.into() }
+    }
+
     /// Prints the failure on standard error and gives its exit code. A reader that closed the pipe is no failure.
     #[must_use]
     pub fn report(self) -> ExitCode {

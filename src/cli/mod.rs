@@ -8,6 +8,9 @@ mod fleet;
 mod init;
 mod manager;
 mod report;
+mod progress;
+mod role;
+mod run;
 mod schema;
 mod serve;
 mod version;
@@ -41,6 +44,11 @@ enum Command {
     Init(init::Args),
     /// Say what the record of a run says
     Report(report::Args),
+    /// Play a scenario and say what happened
+    Run(Box<run::Args>),
+    /// Play one role of a live run, as its child
+    #[command(hide = true)]
+    Role(role::Args),
     /// Print the JSON Schema of a scenario, for editors
     Schema,
     /// Serve many Kubernetes API servers from this process until SIGTERM
@@ -59,6 +67,8 @@ impl Command {
             Self::Init(args) => init::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Fleet(args) => fleet::run(&args),
+            Self::Run(args) => run::run(&args),
+            Self::Role(args) => role::run(&args),
             Self::Schema => schema::run(),
             Self::Serve(args) => serve::run(&args),
             Self::Version(args) => version::run(&args),

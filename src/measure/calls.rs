@@ -24,7 +24,7 @@ pub struct CallCount {
 }
 
 /// What one process counted. `None` where it cannot know.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Figures {
     /// Calls.
     pub calls: Vec<CallCount>,

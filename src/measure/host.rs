@@ -74,7 +74,9 @@ fn jiffies() -> Jiffies {
     Jiffies { busy, all: busy + idle }
 }
 
-fn available() -> u64 {
+/// Memory that is available without swapping now, bytes; 0 when the kernel does not tell.
+#[must_use]
+pub fn available() -> u64 {
     Meminfo::current().ok().and_then(|memory| memory.mem_available).unwrap_or(u64::MAX)
 }
 

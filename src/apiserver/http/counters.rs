@@ -11,8 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Counters {
     connections: AtomicU64,
     connections_open: AtomicU64,
+    connections_max: AtomicU64,
     watches: AtomicU64,
     watches_open: AtomicU64,
+    watches_max: AtomicU64,
     requests: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -25,10 +27,14 @@ pub struct Reading {
     pub connections: u64,
     /// Connections open now.
     pub connections_open: u64,
+    /// Most connections open at once.
+    pub connections_max: u64,
     /// Watches started so far.
     pub watches: u64,
     /// Watches open now.
     pub watches_open: u64,
+    /// Most watches open at once.
+    pub watches_max: u64,
     /// Requests answered so far, refused ones included.
     pub requests: u64,
     /// Bytes read from sockets, TLS included.
@@ -44,8 +50,10 @@ impl Counters {
         Reading {
             connections: self.connections.load(Relaxed),
             connections_open: self.connections_open.load(Relaxed),
+            connections_max: self.connections_max.load(Relaxed),
             watches: self.watches.load(Relaxed),
             watches_open: self.watches_open.load(Relaxed),
+            watches_max: self.watches_max.load(Relaxed),
             requests: self.requests.load(Relaxed),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
@@ -63,7 +71,8 @@ pub(super) struct OpenWatch(Arc<Counters>);
 impl OpenWatch {
     pub(super) fn new(counters: &Arc<Counters>) -> Self {
         counters.watches.fetch_add(1, Relaxed);
-        counters.watches_open.fetch_add(1, Relaxed);
+        let open = counters.watches_open.fetch_add(1, Relaxed) + 1;
+        counters.watches_max.fetch_max(open, Relaxed);
         Self(Arc::clone(counters))
     }
 }
@@ -83,7 +92,8 @@ pub(super) struct Counted<S> {
 impl<S> Counted<S> {
     pub(super) fn new(socket: S, counters: &Arc<Counters>) -> Self {
         counters.connections.fetch_add(1, Relaxed);
-        counters.connections_open.fetch_add(1, Relaxed);
+        let open = counters.connections_open.fetch_add(1, Relaxed) + 1;
+        counters.connections_max.fetch_max(open, Relaxed);
         Self { socket, counters: Arc::clone(counters) }
     }
 }

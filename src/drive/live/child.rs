@@ -5,6 +5,7 @@
 //! its frames; the queue behind it is bounded, so a slow harness makes the child count dropped signals instead of
 //! growing without limit.
 
+use super::event::Event;
 use super::frame;
 use super::notice::Notice;
 use std::io::{self, Write};
@@ -47,7 +48,7 @@ pub(crate) fn start(
     role: &str,
     settings: &Path,
     index: ChildIndex,
-    heard: SyncSender<(ChildIndex, Heard)>,
+    heard: SyncSender<Event>,
 ) -> io::Result<Child> {
     let mut process = Command::new(std::env::current_exe()?)
         .arg("role")
@@ -66,13 +67,13 @@ pub(crate) fn start(
         listen(index, output, &heard);
         if let Ok(status) = process.wait() {
             // The harness may have stopped listening: then nobody needs to know.
-            let _ = heard.send((index, Heard::Ended(status)));
+            let _ = heard.send(Event::Child(index, Heard::Ended(status)));
         }
     })?;
     Ok(Child { name: name.to_owned(), pid, input: Some(input) })
 }
 
-fn listen(index: ChildIndex, mut output: impl io::Read, heard: &SyncSender<(ChildIndex, Heard)>) {
+fn listen(index: ChildIndex, mut output: impl io::Read, heard: &SyncSender<Event>) {
     loop {
         let mut payload = Vec::new();
         let said = match frame::read(&mut output, &mut payload) {
@@ -85,7 +86,7 @@ fn listen(index: ChildIndex, mut output: impl io::Read, heard: &SyncSender<(Chil
             Err(error) => Heard::Garbled(error.to_string()),
         };
         let garbled = matches!(said, Heard::Garbled(_));
-        if heard.send((index, said)).is_err() || garbled {
+        if heard.send(Event::Child(index, said)).is_err() || garbled {
             return;
         }
     }

@@ -1,8 +1,25 @@
-//! Live runs: processes, the measuring pipe, the driver of changes.
+//! Live runs: real processes, sockets and clocks.
+//!
+//! In: a scenario and its world. Out: what was observed, for the record. [`run`] is the harness; [`play`] is what its
+//! children are. They are the same program and share nothing but pipes and the Kubernetes API.
 
 pub mod budget;
 mod child;
+mod crew;
+mod drifted;
+mod driver;
+mod event;
+mod faults;
 mod frame;
 pub(crate) mod manager;
 mod notice;
+mod observation;
 pub(crate) mod reporter;
+mod roles;
+mod run;
+mod settings;
+
+pub use crew::CrewError;
+pub use observation::Observed;
+pub use roles::{Role, RoleError, play};
+pub use run::{Ending, Outcome, fits, run};

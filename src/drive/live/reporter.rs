@@ -8,7 +8,7 @@
 
 use super::frame;
 use super::notice::Notice;
-use crate::measure::{Batch, Signal};
+use crate::measure::{Batch, Figures, Role, Signal};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,9 +73,9 @@ impl Reporter {
         }
     }
 
-    /// Signals dropped so far.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    /// Tells what this process counted, and how many signals were lost.
+    pub(crate) fn farewell(&self, figures: Vec<(Role, Figures)>) {
+        self.notice(Notice::Final { figures, dropped: self.dropped.load(Ordering::Relaxed) });
     }
 
     /// Says no more.

@@ -30,14 +30,15 @@ use crate::clock;
 use crate::reconcile::{Backoff, Body, Queue, Resync, Rules, TokenBucket};
 use crate::scenario::Manager;
 use crate::seed::Seed;
-use access::Pools;
+pub(in crate::drive::live) use access::Pools;
+pub(in crate::drive::live) use wire::Route;
 use index::{Index, Wish};
 use parking_lot::{Mutex, MutexGuard};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
-use wire::{Route, Traffic};
+use wire::Traffic;
 
 /// What a manager is told.
 pub(crate) struct Settings {

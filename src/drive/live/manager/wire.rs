@@ -38,12 +38,12 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A silent peer is probed after so long, and given up as long again (client-go: 30 s and 15 s).
 const PROBE: Duration = Duration::from_secs(30);
-/// Who we say we are.
+/// Who we say we are, unless the request says it.
 const USER_AGENT: &str = concat!("flamboyance-manager/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no response.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum WireError {
+pub(in crate::drive::live) enum WireError {
     /// The server cannot be reached.
     #[error("cannot connect to {authority}: {reason}")]
     Connect {
@@ -67,26 +67,26 @@ pub(super) enum WireError {
 
 /// What went over all sockets.
 #[derive(Debug, Default)]
-pub(super) struct Traffic {
+pub(in crate::drive::live) struct Traffic {
     /// Bytes read.
-    pub(super) bytes_in: AtomicU64,
+    pub(in crate::drive::live) bytes_in: AtomicU64,
     /// Bytes written.
-    pub(super) bytes_out: AtomicU64,
+    pub(in crate::drive::live) bytes_out: AtomicU64,
     /// Connections open now.
-    pub(super) connections: AtomicU64,
+    pub(in crate::drive::live) connections: AtomicU64,
     /// The most ever.
-    pub(super) connections_max: AtomicU64,
+    pub(in crate::drive::live) connections_max: AtomicU64,
 }
 
 /// The connections to one address under one TLS identity.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(in crate::drive::live) struct Pool {
     lines: Vec<Arc<Line>>,
 }
 
 /// Where an API server is: a connection, the path before its own, its token.
 #[derive(Clone, Debug)]
-pub(super) struct Route {
+pub(in crate::drive::live) struct Route {
     line: Arc<Line>,
     prefix: String,
     authorization: Option<HeaderValue>,
@@ -116,7 +116,7 @@ enum Speaks {
 
 impl Pool {
     /// A pool of `size` connections, none of them open yet. `tls` is absent for plain HTTP.
-    pub(super) fn new(
+    pub(in crate::drive::live) fn new(
         authority: &Authority,
         tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
         size: u32,
@@ -136,7 +136,7 @@ impl Pool {
     }
 
     /// The route of an API server below `prefix` (empty or `/clusters/a`). `hash` chooses its connection.
-    pub(super) fn route(&self, prefix: &str, authorization: Option<HeaderValue>, hash: u64) -> Route {
+    pub(in crate::drive::live) fn route(&self, prefix: &str, authorization: Option<HeaderValue>, hash: u64) -> Route {
         let line = self.lines[usize::try_from(hash % self.lines.len() as u64).unwrap_or(0)].clone();
         Route { line, prefix: prefix.trim_end_matches('/').to_owned(), authorization }
     }
@@ -144,7 +144,7 @@ impl Pool {
 
 impl Route {
     /// Sends a request whose URI is a path; its prefix, token and names are added.
-    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, WireError> {
+    pub(in crate::drive::live) async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, WireError> {
         let address = &self.line.address;
         let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
         let full: Bytes = if self.prefix.is_empty() {
@@ -158,7 +158,7 @@ impl Route {
         parts.path_and_query = PathAndQuery::from_maybe_shared(full).ok();
         *request.uri_mut() = Uri::from_parts(parts).map_err(|e| address.broken(&e))?;
         let headers = request.headers_mut();
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }

@@ -1,0 +1,210 @@
+//! `run SCENARIO`: the main job.
+
+use super::progress::Screen;
+use super::Failure;
+use crate::drive::live::{self, CrewError, Ending, Outcome};
+use crate::fleet::World;
+use crate::record::{self, Folder, Ran, Reason, RecordError, RunRecord};
+use crate::scenario::{self, Expect, Scenario};
+use crate::units::Span;
+use crate::{clock, report, topology};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The clocks of this version.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum ClockArg {
+    /// Real processes and sockets
+    #[default]
+    Real,
+}
+
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Output {
+    /// A summary for people
+    #[default]
+    Table,
+    /// The record, and nothing else
+    Json,
+    /// The record, and nothing else
+    Yaml,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The scenario file, or - for standard input
+    scenario: String,
+    /// What time is
+    #[arg(long, value_enum, default_value_t)]
+    clock: ClockArg,
+    /// Override a value of the scenario, such as fleet.clusters=50 (may be repeated)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+    /// Seed of everything drawn, over run.seed of the scenario
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Folder of the result; it must not exist [default: results/NAME-TIME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What is printed on standard output
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+    /// No progress, only the result
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let ClockArg::Real = args.clock;
+    let mut sets = args.sets.clone();
+    sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
+    let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
+    let world = Arc::new(World::generate(&scenario));
+    live::fits(&scenario, &world).map_err(|e| Failure::input(miette::Report::from_err(e)))?;
+    let started = clock::unix();
+    let begun = record::begin(&scenario, started, record::Clock::Real, record::Observer::CommitLog);
+    let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));
+    let folder = Folder::create(&path, &begun).map_err(cannot_write)?;
+    let private = tempfile::Builder::new().prefix("flamboyance-").tempdir()?;
+    let mut screen = Screen::new(args.quiet, scenario.run.timeout);
+    let ran = live::run(&scenario, &world, private.path(), &mut |progress, since| screen.show(&progress, since));
+    screen.end();
+    let outcome = match ran {
+        Ok(outcome) => outcome,
+        Err(error) => return Err(not_begun(folder, begun, error)),
+    };
+    let record = deliver(folder, begun, &scenario, &world, &outcome)?;
+    print(&record, args.output)?;
+    Ok(told(&path, &outcome, &record, &scenario.expect, args.quiet))
+}
+
+/// The run never began: the record says so, and the user why.
+fn not_begun(folder: Folder, mut begun: RunRecord, error: CrewError) -> Failure {
+    begun.reason = Some(match error {
+        CrewError::Interrupted => Reason::Interrupted,
+        _ => Reason::SetupFailed,
+    });
+    if let Err(second) = folder.close(begun) {
+        return cannot_write(second);
+    }
+    match error {
+        CrewError::Interrupted => Failure::interrupted(miette::Report::from_err(error)),
+        _ => Failure::environment(miette::Report::from_err(error)),
+    }
+}
+
+fn deliver(
+    folder: Folder,
+    begun: RunRecord,
+    scenario: &Scenario,
+    world: &World,
+    outcome: &Outcome,
+) -> Result<RunRecord, Failure> {
+    let observed = &outcome.observed;
+    let ran = Ran {
+        cut_short: cut_short(outcome.ending),
+        digest: None,
+        outcome: &observed.outcome,
+        processes: &observed.processes,
+        shares: &shares(scenario, world),
+        clusters: u64::from(scenario.fleet.clusters),
+        objects: observed.objects(),
+        events: None,
+        host: observed.host.clone(),
+        available_min: observed.available_min,
+        setup: outcome.setup,
+        warmup: Span::ZERO,
+        wall: outcome.wall,
+        time_of_day: outcome.time_of_day,
+        simulated: None,
+        shutdown: outcome.shutdown,
+    };
+    let record = record::finish(begun, scenario, &ran);
+    let usages: Vec<_> = observed.processes.iter().map(|(usage, _)| usage).collect();
+    report::deliver(folder, record, &observed.outcome, &usages, outcome.epoch, &scenario.effective).map_err(cannot_write)
+}
+
+const fn cut_short(ending: Ending) -> Option<Reason> {
+    match ending {
+        Ending::Settled => None,
+        Ending::TimedOut => Some(Reason::TimedOut),
+        Ending::Interrupted => Some(Reason::Interrupted),
+        Ending::ChildDied => Some(Reason::ChildDied),
+    }
+}
+
+/// Clusters and apps of each manager.
+fn shares(scenario: &Scenario, world: &World) -> Vec<(u64, u64)> {
+    let mut shares = vec![(0, 0); scenario.topology.shards as usize];
+    for (cluster, shard) in world.clusters().ids().zip(topology::assign(world, &scenario.topology)) {
+        let share = &mut shares[shard.index()];
+        share.0 += 1;
+        share.1 += world.apps_of(cluster).filter(|&app| world.installed(app)).count() as u64;
+    }
+    shares
+}
+
+fn cannot_write(error: RecordError) -> Failure {
+    match error {
+        RecordError::Exists(_) => Failure::input(miette::Report::from_err(error)),
+        _ => Failure::environment(miette::Report::from_err(error)),
+    }
+}
+
+fn print(record: &RunRecord, output: Output) -> Result<(), Failure> {
+    let text = match output {
+        Output::Table => report::summary(record, super::report::style(true)),
+        Output::Json => serde_json::to_string_pretty(record).map_err(std::io::Error::from)? + "\n",
+        Output::Yaml => serde_saphyr::to_string(record).map_err(std::io::Error::other)?,
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// Says on standard error where the result is and what went wrong; chooses the exit code.
+fn told(path: &Path, outcome: &Outcome, record: &RunRecord, expect: &Expect, quiet: bool) -> ExitCode {
+    let mut out = std::io::stderr().lock();
+    let mut say = |line: &str| {
+        // Nobody reads: nobody needs to know.
+        let _ = writeln!(out, "{line}");
+    };
+    for complaint in &outcome.observed.complaints {
+        say(&format!("flamboyance: {complaint}"));
+    }
+    if !quiet {
+        say(&format!("result: {}  (report: {})", path.display(), path.join(report::PAGE).display()));
+    }
+    let unmet = unmet(expect, record);
+    for line in &unmet {
+        say(&format!("flamboyance: {line}"));
+    }
+    match (outcome.ending, record.status) {
+        (Ending::Interrupted, _) => ExitCode::from(130),
+        (Ending::TimedOut, _) => ExitCode::from(4),
+        (Ending::ChildDied, _) => ExitCode::from(3),
+        (Ending::Settled, record::Status::Invalid) => ExitCode::from(5),
+        (Ending::Settled, _) if unmet.is_empty() => ExitCode::SUCCESS,
+        (Ending::Settled, _) => ExitCode::from(1),
+    }
+}
+
+/// What the scenario expects and did not get.
+fn unmet(expect: &Expect, record: &RunRecord) -> Vec<String> {
+    let mut unmet = Vec::new();
+    let mut over = |name: &str, limit: Option<Span>, got: Option<f64>| {
+        let Some(limit) = limit else { return };
+        match got {
+            Some(got) if got <= limit.as_secs_f64() => {}
+            Some(got) => unmet.push(format!("expect.{name}: {got:.3} s, and at most {limit} was expected")),
+            None => unmet.push(format!("expect.{name}: never reached, and at most {limit} was expected")),
+        }
+    };
+    over("allHealthy", expect.all_healthy, record.time.all_healthy_s);
+    over("endToEndP99", expect.end_to_end_p99, record.latency.get("end_to_end").and_then(|l| l.p99_s));
+    if record.counts.apps_healthy < record.counts.apps {
+        unmet.push(format!("{} apps ended unhealthy", record.counts.apps - record.counts.apps_healthy));
+    }
+    unmet
+}

@@ -1,0 +1,271 @@
+//! Makes the changes of the timeline happen at their times: an open-loop generator.
+//!
+//! In: the world's changes and clients of hub and leaves. Out: an [`Event`] before and after each write. A change that is
+//! late is made as soon as it can be, and its latency counts from the time it was intended for; how late the generator
+//! was is reported, not hidden. Changes of one app keep their order, those of different apps run side by side.
+
+use super::drifted;
+use super::event::{Event, Events};
+use super::manager::{AccessError, Pools, Route, from_token};
+use super::settings::Access;
+use crate::calls::{CallKey, Kind, Tally, Target, Verb};
+use crate::clock;
+use crate::fleet::{ARGOCD_NAMESPACE, Change, ChangeKind, World};
+use crate::ids::AppId;
+use crate::model::flux::Catalogue;
+use crate::scenario::{DriftKind, Scenario};
+use crate::units::{Span, Time};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Changes that may wait for one worker: behind a full queue the generator is late, which is reported.
+const WAITING: usize = 1_024;
+/// Tries of one write, and the pause before the next: the hub may answer 429 or break off.
+const TRIES: u32 = 5;
+const PAUSE: Span = Span::from_millis(100);
+/// HTTP/2 connections of the harness to each API server process.
+const CONNECTIONS: u32 = 2;
+/// What the harness calls itself towards API servers; its calls are counted apart.
+pub(super) const USER_AGENT: &str = "flamboyance-harness";
+
+/// What the driver works with.
+pub(super) struct Driver {
+    workers: usize,
+    world: Arc<World>,
+    catalogue: Arc<Catalogue>,
+    hub: Route,
+    /// A route to each leaf.
+    leaves: Vec<Route>,
+    servers: Access,
+    tally: Arc<Mutex<Tally>>,
+    events: Events,
+}
+
+/// A change on its way to a worker: its index in the world's list.
+type Due = usize;
+
+impl Driver {
+    /// A driver of a crew that is ready.
+    ///
+    /// # Errors
+    /// When the crew's addresses make no sense.
+    pub(super) fn new(
+        scenario: &Scenario,
+        world: &Arc<World>,
+        catalogue: &Arc<Catalogue>,
+        (hub, leaves): (&Access, &Access),
+        events: Events,
+    ) -> Result<Self, AccessError> {
+        let mut pools = Pools::new(CONNECTIONS, Arc::default());
+        let mut route = |access: &Access, name: &str, token: &str| {
+            pools.route(&from_token(&access.server(name), &access.ca_pem, token)?)
+        };
+        let hub_token = hub.tokens.first().map_or("", String::as_str);
+        let hub = route(hub, super::roles::HUB, hub_token)?;
+        let clusters = world.clusters();
+        let routes = clusters.ids().zip(&leaves.tokens).map(|(id, token)| route(leaves, &clusters.name(id), token));
+        Ok(Self {
+            leaves: routes.collect::<Result<_, _>>()?,
+            workers: scenario.run.driver_concurrency.max(1) as usize,
+            world: Arc::clone(world),
+            catalogue: Arc::clone(catalogue),
+            servers: leaves.clone(),
+            hub,
+            events,
+            tally: Arc::default(),
+        })
+    }
+
+    /// The calls made so far, for whoever tells them.
+    pub(super) fn tally(&self) -> Arc<Mutex<Tally>> {
+        Arc::clone(&self.tally)
+    }
+
+    /// Plays the timeline from `epoch` on; returns when the last change was made.
+    pub(super) async fn play(self, epoch: Time) {
+        let driver = Arc::new(self);
+        let workers = driver.workers;
+        let (queues, tasks): (Vec<_>, Vec<_>) = (0..workers)
+            .map(|_| {
+                let (queue, due) = mpsc::channel(WAITING);
+                (queue, tokio::spawn(Arc::clone(&driver).work(due)))
+            })
+            .unzip();
+        for (index, change) in driver.world.changes().iter().enumerate() {
+            sleep_until(epoch + change.at).await;
+            driver.events.send(Event::Intend { index });
+            if queues[change.app.index() % workers].send(index).await.is_err() {
+                return;
+            }
+        }
+        drop(queues);
+        for task in tasks {
+            // A worker that panicked is our bug; its changes stay open and the run times out with their names.
+            let _ = task.await;
+        }
+        driver.events.send(Event::Driven);
+    }
+
+    async fn work(self: Arc<Self>, mut due: mpsc::Receiver<Due>) {
+        while let Some(index) = due.recv().await {
+            let change = self.world.changes()[index];
+            let mut tries = 1;
+            let result = loop {
+                match self.make(&change).await {
+                    Err(refusal) if refusal.may_pass && tries < TRIES => {
+                        tries += 1;
+                        tokio::time::sleep(PAUSE.scaled(u64::from(tries), 1).to_std()).await;
+                    }
+                    result => break result,
+                }
+            };
+            self.events.send(match result {
+                Ok(generation) => Event::Stored { index, generation },
+                Err(refusal) => Event::Refused { index, message: refusal.message },
+            });
+        }
+    }
+
+    /// Makes one change and gives the Application's generation afterwards, 0 where none was written.
+    async fn make(&self, change: &Change) -> Result<u64, Refusal> {
+        let name = || self.world.app_name(change.app);
+        match change.kind {
+            ChangeKind::Install => {
+                let server = self.servers.server(&self.world.clusters().name(self.world.cluster_of(change.app)));
+                let application = self.world.application(change.app, change.target, &server);
+                self.on_hub("POST", "", JSON, &application).await
+            }
+            ChangeKind::Upgrade | ChangeKind::Scale => {
+                let patch = self.world.application_patch(change.app, change.target);
+                self.on_hub("PATCH", &name(), MERGE_PATCH, &patch).await
+            }
+            ChangeKind::Decommission => self.on_hub("DELETE", &name(), JSON, &delete_options()).await.map(|_| 0),
+            // The loop tells the leaves when it hears of the intention: there is nothing to write.
+            ChangeKind::Commit { .. } => Ok(0),
+            ChangeKind::Drift { object, kind } => self.drift(change.app, object, kind).await.map(|()| 0),
+        }
+    }
+
+    async fn on_hub(&self, method: &'static str, name: &str, media: &'static str, body: &Value) -> Result<u64, Refusal> {
+        let separator = if name.is_empty() { "" } else { "/" };
+        let path = format!("{}{separator}{name}", collection_path(Kind::APPLICATION, ARGOCD_NAMESPACE));
+        let call = Call { target: Target::Hub, method, kind: Kind::APPLICATION, path, media, body };
+        let answer = self.send(&self.hub, call).await?;
+        let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
+        Ok(answer.metadata.generation)
+    }
+
+    /// Somebody deletes or edits an object of the app behind the controllers' backs.
+    async fn drift(&self, app: AppId, nth: u32, kind: DriftKind) -> Result<(), Refusal> {
+        let Some(object) = drifted::object(&self.world, &self.catalogue, app, nth) else {
+            let message = format!("app {} has no object number {nth}", self.world.app_name(app));
+            return Err(Refusal { may_pass: false, message });
+        };
+        let (method, media, body) = match kind {
+            DriftKind::Delete => ("DELETE", JSON, delete_options()),
+            DriftKind::Edit => ("PATCH", MERGE_PATCH, object.edit()),
+        };
+        let call = Call { target: Target::Leaf, method, kind: object.kind, path: object.path(), media, body: &body };
+        self.send(&self.leaves[self.world.cluster_of(app).index()], call).await?;
+        Ok(())
+    }
+}
+
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+fn delete_options() -> Value {
+    json!({ "apiVersion": "v1", "kind": "DeleteOptions" })
+}
+
+/// Why a write was not made.
+struct Refusal {
+    may_pass: bool,
+    message: String,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Answer {
+    metadata: AnswerMeta,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct AnswerMeta {
+    generation: u64,
+}
+
+impl Driver {
+    async fn send(&self, to: &Route, call: Call<'_>) -> Result<Bytes, Refusal> {
+        let lost = |e: &dyn std::fmt::Display| Refusal { may_pass: true, message: format!("{} {}: {e}", call.method, call.path) };
+        let request = http::Request::builder()
+            .method(call.method)
+            .uri(&call.path)
+            .header(http::header::CONTENT_TYPE, call.media)
+            .header(http::header::USER_AGENT, USER_AGENT)
+            .body(kube::client::Body::from(call.body.to_string().into_bytes()))
+            .map_err(|e| lost(&e))?;
+        let response = to.send(request).await;
+        let code = response.as_ref().map_or(0, |response| response.status().as_u16());
+        self.tally.lock().add_key(call.key(code), 1);
+        let response = response.map_err(|e| lost(&e))?;
+        let body = response.into_body().collect().await.map_err(|e| lost(&e))?.to_bytes();
+        if (200..300).contains(&code) {
+            return Ok(body);
+        }
+        let status: Status = serde_json::from_slice(&body).unwrap_or_default();
+        let message = format!("{} {}: {code} {}", call.method, call.path, status.message);
+        Err(Refusal { may_pass: code == 429 || code >= 500, message })
+    }
+}
+
+/// One write.
+struct Call<'a> {
+    target: Target,
+    method: &'static str,
+    kind: Kind,
+    path: String,
+    media: &'static str,
+    body: &'a Value,
+}
+
+impl Call<'_> {
+    fn key(&self, code: u16) -> CallKey {
+        let verb = match self.method {
+            "POST" => Verb::Create,
+            "PATCH" => Verb::Patch,
+            _ => Verb::Delete,
+        };
+        CallKey { target: self.target, verb, kind: Some(self.kind), status: false, dry_run: false, code }
+    }
+}
+
+/// What an API server says when it refuses.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Status {
+    message: String,
+}
+
+async fn sleep_until(at: Time) {
+    let left = at.since(clock::now());
+    if left > Span::ZERO {
+        tokio::time::sleep(left.to_std()).await;
+    }
+}
+
+/// The path of a collection.
+pub(super) fn collection_path(kind: Kind, namespace: &str) -> String {
+    let info = kind.info();
+    let root = if info.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", info.group) };
+    if info.namespaced {
+        format!("{root}/{}/namespaces/{namespace}/{}", info.version, info.plural)
+    } else {
+        format!("{root}/{}/{}", info.version, info.plural)
+    }
+}

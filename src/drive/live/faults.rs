@@ -1,0 +1,39 @@
+//! Plays the faults of the timeline: says when one begins and when it ends.
+//!
+//! In: the scenario's steps. Out: events for the harness's loop, which alone touches processes.
+
+use super::event::{Event, Events};
+use crate::clock;
+use crate::scenario::{Action, Fault, Scenario};
+use crate::units::{Span, Time};
+use std::sync::Arc;
+
+/// One edge of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Edge {
+    at: Span,
+    begins: bool,
+    manager: u32,
+    fault: Fault,
+}
+
+/// Tells the loop of each fault at its time.
+pub(super) async fn play(scenario: Arc<Scenario>, epoch: Time, events: Events) {
+    for edge in edges(&scenario) {
+        let left = (epoch + edge.at).since(clock::now());
+        tokio::time::sleep(left.to_std()).await;
+        events.send(Event::Fault { manager: edge.manager, fault: edge.fault, begins: edge.begins });
+    }
+}
+
+fn edges(scenario: &Scenario) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for step in &scenario.timeline {
+        if let Action::Fault { manager, fault, duration } = step.action {
+            edges.push(Edge { at: step.at, begins: true, manager, fault });
+            edges.push(Edge { at: step.at + duration, begins: false, manager, fault });
+        }
+    }
+    edges.sort();
+    edges
+}

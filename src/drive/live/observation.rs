@@ -1,0 +1,290 @@
+//! What the harness knows of the run while it goes: signals into the ledger, readings of processes, complaints.
+//!
+//! In: bytes of children, doings of the driver, moments to look. Out: the ledger's outcome and the costs of processes.
+
+use super::child::ChildIndex;
+use super::drifted;
+use crate::clock;
+use crate::fleet::{self, World};
+use crate::ids::{AddonId, AppId, ChangeId};
+use crate::measure::host::{Host, HostWatch};
+use crate::measure::process::{Usage, Watched};
+use crate::measure::{
+    Change, ChangeKind, Decoder, Figures, Ledger, Outcome, Plan, Progress, Role, fingerprint, fingerprint_json,
+};
+use crate::model::flux::Catalogue;
+use crate::scenario::{Delivery, Mode, Scenario};
+use crate::units::{Span, Time};
+use rustix::process::Pid;
+use std::sync::Arc;
+
+/// Signals are held back so long to put those of several processes in order: longer than a child holds a batch, which
+/// is no longer than its queue takes to empty (1 ms on an idle machine, tens on a saturated one; assumed).
+const SLACK: Span = Span::from_millis(100);
+/// Complaints kept; the rest is counted.
+const COMPLAINTS: usize = 20;
+
+/// See the module head.
+#[derive(Debug)]
+pub(super) struct Observation {
+    world: Arc<World>,
+    catalogue: Arc<Catalogue>,
+    epoch: Time,
+    ledger: Ledger,
+    children: Vec<Voice>,
+    processes: Vec<Process>,
+    host: HostWatch,
+    complaints: Vec<String>,
+    unspoken: u64,
+    refused: u64,
+}
+
+/// What a child says, and which process of the record it is: a manager that was killed and started anew stays one.
+#[derive(Debug)]
+struct Voice {
+    decoder: Decoder,
+    process: usize,
+}
+
+#[derive(Debug)]
+struct Process {
+    name: String,
+    watched: Watched,
+    figures: Vec<(Role, Figures)>,
+}
+
+/// What is left when the run is over.
+#[derive(Debug)]
+pub struct Observed {
+    /// What the changes came to.
+    pub outcome: Outcome,
+    /// What each process cost and counted; the harness is the last.
+    pub processes: Vec<(Usage, Figures)>,
+    /// The machine.
+    pub host: Host,
+    /// The least memory that was available, bytes.
+    pub available_min: u64,
+    /// What went wrong, in words, at most twenty.
+    pub complaints: Vec<String>,
+    /// Writes that the hub or a leaf refused for good.
+    pub refused: u64,
+}
+
+impl Observed {
+    /// Objects in all stores, at their most.
+    #[must_use]
+    pub fn objects(&self) -> u64 {
+        let stores = self.processes.iter().filter(|(usage, _)| matches!(usage.role, Role::Hub | Role::Leaves));
+        stores.filter_map(|(_, figures)| figures.cached_objects_max).sum()
+    }
+}
+
+impl Observation {
+    pub(super) fn new(scenario: &Scenario, world: &Arc<World>, catalogue: &Arc<Catalogue>, epoch: Time) -> Self {
+        let installs = world.changes().iter().filter(|c| c.kind == fleet::ChangeKind::Install);
+        let plan = Plan {
+            apps: world.app_ids(),
+            install: installs.map(|c| c.app).collect(),
+            start: epoch,
+            window: scenario.measure.window,
+            slack: SLACK,
+            shards: scenario.topology.shards as usize,
+        };
+        Self {
+            world: Arc::clone(world),
+            catalogue: Arc::clone(catalogue),
+            epoch,
+            ledger: Ledger::new(plan),
+            children: Vec::new(),
+            processes: Vec::new(),
+            host: HostWatch::start(),
+            complaints: Vec::new(),
+            unspoken: 0,
+            refused: 0,
+        }
+    }
+
+    /// A child is part of the run from now on; children are numbered in the order of this call.
+    pub(super) fn enrol(&mut self, name: &str, role: &str, pid: Pid) {
+        let pid = pid.as_raw_nonzero().get();
+        let known = self.processes.iter().position(|process| process.name == name);
+        let process = known.unwrap_or(self.processes.len());
+        match self.processes.get_mut(process) {
+            Some(again) => again.watched.replace(pid),
+            None => self.processes.push(Process { name: name.to_owned(), watched: watched(name, role, pid), figures: Vec::new() }),
+        }
+        self.children.push(Voice { decoder: Decoder::default(), process });
+    }
+
+    /// What a child counted, told at its end.
+    pub(super) fn figures(&mut self, child: ChildIndex, figures: Vec<(Role, Figures)>, dropped: u64) {
+        self.ledger.dropped(dropped);
+        if let Some(voice) = self.children.get(child) {
+            self.processes[voice.process].figures.extend(figures);
+        }
+    }
+
+    /// A commit appears at the sources of an add-on: changes after it bring its revision.
+    pub(super) fn commit(&self, addon: AddonId) {
+        self.catalogue.commit(addon);
+    }
+
+    /// A change of the timeline is about to be made.
+    pub(super) fn intend(&mut self, index: usize) {
+        let change = self.world.changes()[index];
+        let id = self.ledger.intend(self.intended(change));
+        debug_assert_eq!(id.index(), index, "changes are intended in the order of the world");
+        self.ledger.sent(id, clock::now());
+    }
+
+    fn intended(&self, change: fleet::Change) -> Change {
+        let addon = self.world.addon(change.app);
+        let (kind, object) = match change.kind {
+            fleet::ChangeKind::Install => (ChangeKind::Install, 0),
+            fleet::ChangeKind::Upgrade => (ChangeKind::Upgrade, 0),
+            fleet::ChangeKind::Commit { .. } => (ChangeKind::Commit, 0),
+            fleet::ChangeKind::Scale => (ChangeKind::Scale, 0),
+            fleet::ChangeKind::Decommission => (ChangeKind::Decommission, 0),
+            fleet::ChangeKind::Drift { object, .. } => (ChangeKind::Drift, self.drifted(change.app, object)),
+        };
+        let of_spec = matches!(kind, ChangeKind::Install | ChangeKind::Upgrade | ChangeKind::Scale);
+        Change {
+            app: change.app,
+            kind,
+            intended: self.epoch + change.at,
+            source: if of_spec { self.source(change) } else { 0 },
+            revision: self.revision(change),
+            object,
+            through_flux: addon.flux_subsystem && addon.mode == Mode::AutoCreate,
+            cascade: addon.cascade_delete,
+        }
+    }
+
+    fn source(&self, change: fleet::Change) -> u64 {
+        let patch = self.world.application_patch(change.app, change.target);
+        fingerprint_json(&patch["spec"]["source"])
+    }
+
+    /// The revision that the change brings, 0 where it brings none.
+    fn revision(&self, change: fleet::Change) -> u64 {
+        match change.kind {
+            fleet::ChangeKind::Install | fleet::ChangeKind::Upgrade | fleet::ChangeKind::Commit { .. } => {
+                self.head(change).map_or(0, |revision| fingerprint(&revision))
+            }
+            fleet::ChangeKind::Scale | fleet::ChangeKind::Drift { .. } | fleet::ChangeKind::Decommission => 0,
+        }
+    }
+
+    /// What the source holds at the version that the change asks for, in Flux's form.
+    fn head(&self, change: fleet::Change) -> Option<String> {
+        let addon = self.world.addon(change.app);
+        let version = addon.versions.get(change.target.version as usize)?;
+        let repo = match addon.delivery {
+            Delivery::Git => self.catalogue.git(&addon.repo_url, version),
+            Delivery::Oci => self.catalogue.oci(&addon.repo_url, version),
+            Delivery::Helm => self.catalogue.chart(&addon.repo_url, &addon.chart, version),
+        }?;
+        let mut text = String::new();
+        self.catalogue.write_revision(&mut text, self.catalogue.head(repo));
+        Some(text)
+    }
+
+    fn drifted(&self, app: AppId, nth: u32) -> u64 {
+        drifted::object(&self.world, &self.catalogue, app, nth).map_or(0, |object| object.fingerprint())
+    }
+
+    pub(super) fn stored(&mut self, index: usize, generation: u64) {
+        self.ledger.stored(ChangeId::from_index(index), generation);
+    }
+
+    pub(super) fn refused(&mut self, index: usize, message: String) {
+        self.refused += 1;
+        self.ledger.abandon(ChangeId::from_index(index));
+        self.complain(message);
+    }
+
+    /// Keeps a sentence for the user.
+    pub(super) fn complain(&mut self, message: String) {
+        if self.complaints.len() < COMPLAINTS {
+            self.complaints.push(message);
+        } else {
+            self.unspoken += 1;
+        }
+    }
+
+    /// Bytes of signals from a child.
+    pub(super) fn signals(&mut self, child: ChildIndex, bytes: &[u8]) {
+        let Self { children, ledger, .. } = self;
+        let Some(voice) = children.get_mut(child) else { return };
+        if let Err(corrupt) = voice.decoder.feed(bytes, |signal| ledger.take(signal)) {
+            self.complain(corrupt.to_string());
+        }
+    }
+
+    /// Counts what is old enough to be in order.
+    pub(super) fn advance(&mut self, now: Time) {
+        self.ledger.advance(now);
+    }
+
+    /// Reads the processes. One that ended between two readings keeps its last.
+    pub(super) fn sample(&mut self, now: Time, ended: impl Fn(ChildIndex) -> bool) {
+        self.host.sample();
+        for (index, voice) in self.children.iter().enumerate() {
+            if !ended(index) {
+                // It may end at any moment; the loop hears of it.
+                let _ = self.processes[voice.process].watched.sample(now);
+            }
+        }
+    }
+
+    pub(super) const fn progress(&self) -> Progress {
+        self.ledger.progress()
+    }
+
+    pub(super) const fn is_settled(&self) -> bool {
+        self.ledger.is_settled()
+    }
+
+    /// The end: what is still held is counted. `harness` is this process, `driven` what it counted itself.
+    pub(super) fn finish(mut self, now: Time, mut harness: Watched, driven: Figures) -> Observed {
+        if self.unspoken > 0 {
+            self.complaints.push(format!("and {} more", self.unspoken));
+        }
+        // Our own readings cannot fail while we run.
+        let _ = harness.sample(now);
+        let own = Process { name: "harness".to_owned(), watched: harness, figures: vec![(Role::Harness, driven)] };
+        let processes = self.processes.into_iter().chain([own]).flat_map(Process::told).collect();
+        Observed {
+            outcome: self.ledger.finish(now),
+            processes,
+            host: self.host.finish(),
+            available_min: self.host.available_min(),
+            complaints: self.complaints,
+            refused: self.refused,
+        }
+    }
+}
+
+impl Process {
+    /// Its costs, each with what was counted in that role.
+    fn told(self) -> Vec<(Usage, Figures)> {
+        let mut figures = self.figures;
+        let mut of = |role: Role| {
+            let at = figures.iter().position(|(of, _)| *of == role);
+            at.map(|at| figures.swap_remove(at).1).unwrap_or_default()
+        };
+        self.watched.usage().into_iter().map(|usage| { let counted = of(usage.role); (usage, counted) }).collect()
+    }
+}
+
+fn watched(name: &str, role: &str, pid: i32) -> Watched {
+    match role {
+        "hub" => Watched::new(name.to_owned(), Role::Hub, pid),
+        "leaves" => Watched::new(name.to_owned(), Role::Leaves, pid).with_threads(
+            "flux-model",
+            "flux-model".to_owned(),
+            Role::FluxModel,
+        ),
+        _ => Watched::new(name.to_owned(), Role::Manager, pid),
+    }
+}

@@ -1,0 +1,109 @@
+//! The hub: one API server with the Applications, the project and the cluster Secrets.
+//!
+//! In: where the leaves are. Out: a signal for every commit of an Application.
+
+use super::{RoleError, Stage, serving};
+use crate::apiserver::clusters::{Base, Clusters, Commit, Observer, Settings};
+use crate::apiserver::object::Object;
+use crate::apiserver::request::Now;
+use crate::apiserver::schema;
+use crate::apiserver::store::EventKind;
+use crate::calls::Kind;
+use crate::drive::live::reporter::Reporter;
+use crate::drive::live::settings::Access;
+use crate::fleet::{ARGOCD_NAMESPACE, Endpoint, World};
+use crate::measure::{Health, Role, Signal, Sync, fingerprint, fingerprint_json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The name of the hub in paths.
+pub(in crate::drive::live) const NAME: &str = "hub";
+
+pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
+    let leaves = stage.settings.leaves.take().ok_or_else(|| RoleError::Server("no leaves are named".to_owned()))?;
+    let objects = objects(&stage.world, &leaves);
+    let base = Base::new(schema::argocd_crds(), &objects).map_err(|e| RoleError::Server(e.to_string()))?;
+    let settings = Settings {
+        seed: stage.scenario.run.seed,
+        history_bytes: usize::try_from(stage.scenario.run.history_bytes / 2).unwrap_or(usize::MAX),
+        housekeeping: true,
+        ..Settings::default()
+    };
+    let mut clusters = Clusters::new(settings, vec![observer(&stage.world, &stage.reporter)]);
+    clusters.add(&base, Now::read());
+    let server = serving::start(Arc::new(clusters), vec![NAME.to_owned()], Role::Hub, &stage.reporter)?;
+    while stage.orders.recv().await.is_some() {}
+    server.close(Vec::new()).await;
+    Ok(())
+}
+
+/// What is on the hub before anything happens.
+fn objects(world: &World, leaves: &Access) -> Vec<Value> {
+    let mut objects = vec![
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": ARGOCD_NAMESPACE,
+            "labels": { "kubernetes.io/metadata.name": ARGOCD_NAMESPACE } }, "spec": { "finalizers": ["kubernetes"] }, "status": { "phase": "Active" } }),
+        world.project(),
+    ];
+    objects.extend(world.clusters().ids().zip(&leaves.tokens).map(|(cluster, token)| {
+        let server = leaves.server(&world.clusters().name(cluster));
+        world.cluster_secret(cluster, Endpoint { server: &server, token, ca_pem: &leaves.ca_pem })
+    }));
+    objects
+}
+
+fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {
+    let (world, reporter) = (Arc::clone(world), reporter.clone());
+    Box::new(move |commit: &Commit<'_>| {
+        let resource = commit.resource();
+        let application = Kind::APPLICATION.info();
+        if resource.plural != application.plural || resource.group != application.group {
+            return;
+        }
+        let Some(app) = world.find_app(&commit.object.meta.name) else { return };
+        let status = status(commit.object);
+        reporter.signal(Signal::AppCommitted {
+            app,
+            at: commit.at,
+            generation: commit.object.meta.generation,
+            deleted: commit.kind == EventKind::Deleted,
+            health: Health::from_word(&status.health.status),
+            sync: Sync::from_word(&status.sync.status),
+            compared: status.sync.compared_to.map_or(0, |compared| fingerprint_json(&compared.source)),
+            revision: fingerprint(&status.sync.revision),
+        });
+    })
+}
+
+/// What of an Application's status counts.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    health: HealthStatus,
+    sync: SyncStatus,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HealthStatus {
+    status: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct SyncStatus {
+    status: String,
+    revision: String,
+    compared_to: Option<ComparedTo>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ComparedTo {
+    source: Value,
+}
+
+/// A status that makes no sense counts as none: Applications come from anybody.
+fn status(object: &Object) -> Status {
+    object.status().and_then(|blob| serde_json::from_slice(blob.bytes()).ok()).unwrap_or_default()
+}

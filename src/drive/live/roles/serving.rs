@@ -1,0 +1,93 @@
+//! What hub and leaves have in common: clusters behind one socket, and their figures for the harness.
+//!
+//! In: clusters with names. Out: where they are reached, and at the end what was counted.
+
+use super::RoleError;
+use crate::apiserver::clusters::Clusters;
+use crate::apiserver::http::{Serving, Setup, Site};
+use crate::apiserver::listen::{Listen, raise_file_limit};
+use crate::apiserver::request;
+use crate::apiserver::tls::Authority;
+use crate::calls::{CallKey, Kind, Tally, Target, Verb};
+use crate::drive::live::notice::Notice;
+use crate::drive::live::reporter::Reporter;
+use crate::measure::{Figures, Role};
+use crate::units::Span;
+use std::sync::Arc;
+
+/// How long calls may take to finish at the end.
+const GRACE: Span = Span::from_millis(500);
+
+/// A server of this role.
+pub(super) struct Server {
+    serving: Serving,
+    clusters: Arc<Clusters>,
+    reporter: Reporter,
+    role: Role,
+    target: Target,
+}
+
+/// Starts to serve and tells the harness where. Names are given in the order of the clusters.
+pub(super) fn start(clusters: Arc<Clusters>, names: Vec<String>, role: Role, reporter: &Reporter) -> Result<Server, RoleError> {
+    raise_file_limit();
+    let server_error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
+    let authority = Arc::new(Authority::generate().map_err(|e| server_error(&e))?);
+    let sites: Vec<Site> = names
+        .into_iter()
+        .zip(clusters.iter())
+        .map(|(name, cluster)| Site { token: authority.secret(&name), name, cluster: Arc::clone(cluster) })
+        .collect();
+    let tokens = sites.iter().map(|site| site.token.clone()).collect();
+    let listen = Listen::new(None);
+    let listener = listen.bind().map_err(|e| server_error(&e))?;
+    let ca_pem = authority.pem();
+    let setup = Setup { sites, authority, listen, gzip: false };
+    let serving = Serving::start_with(setup, listener, Arc::clone(&clusters))?;
+    let url = format!("https://127.0.0.1:{}", serving.port());
+    reporter.notice(Notice::Ready { url, ca_pem, tokens });
+    let target = if role == Role::Hub { Target::Hub } else { Target::Leaf };
+    Ok(Server { serving, clusters, reporter: reporter.clone(), role, target })
+}
+
+impl Server {
+    /// Stops serving and says what it counted, beside the figures of other roles of this process.
+    pub(super) async fn close(self, mut others: Vec<(Role, Figures)>) {
+        let reading = self.serving.counters().read();
+        let mut tally = Tally::default();
+        for (key, call) in self.clusters.calls().read() {
+            tally.add_key(call_key(&key, self.target), call.count);
+        }
+        others.push((
+            self.role,
+            Figures {
+                bytes_in: Some(reading.bytes_in),
+                bytes_out: Some(reading.bytes_out),
+                connections_max: Some(reading.connections_max),
+                watches_max: Some(reading.watches_max),
+                ..Figures::of_tally(&tally)
+            },
+        ));
+        self.reporter.farewell(others);
+        self.serving.stop(GRACE).await;
+    }
+}
+
+fn call_key(key: &crate::apiserver::clusters::CallKey, target: Target) -> CallKey {
+    let verb = match key.verb {
+        request::Verb::Get => Verb::Get,
+        request::Verb::List => Verb::List,
+        request::Verb::Watch => Verb::Watch,
+        request::Verb::Create => Verb::Create,
+        request::Verb::Update => Verb::Update,
+        request::Verb::Patch => Verb::Patch,
+        request::Verb::Delete | request::Verb::DeleteCollection => Verb::Delete,
+    };
+    CallKey {
+        target,
+        verb,
+        kind: Kind::find_plural(&key.group, &key.plural),
+        status: key.subresource == "status",
+        dry_run: key.dry_run,
+        code: key.code,
+    }
+}

@@ -1,0 +1,305 @@
+//! The harness's loop: one thread that hears everything and decides what happens next.
+//!
+//! In: a scenario, its world, a private folder. Out: what was observed, complete or not, with the reason. The loop never
+//! blocks on a child: it waits for the next event until the next reading of the processes is due.
+
+use super::budget::{self, Machine, Need, TooMuch};
+use super::child::{ChildIndex, Heard};
+use super::crew::{Crew, CrewError};
+use super::driver::Driver;
+use super::event::{Event, Events, WAITING};
+use super::faults;
+use super::notice::{Notice, Order};
+use super::observation::{Observation, Observed};
+use crate::clock;
+use crate::fleet::{self, World};
+use crate::ids::AddonId;
+use crate::apiserver::listen::raise_file_limit;
+use crate::measure::host;
+use crate::measure::process::Watched;
+use crate::measure::{Figures, Progress, Role};
+use crate::model::flux::Catalogue;
+use crate::scenario::{Fault, Scenario};
+use crate::units::{Span, Time};
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+
+/// How often processes are read and progress is told.
+const SAMPLE: Span = Span::from_millis(200);
+/// How long children may take to say their figures and go.
+const FAREWELL: Span = Span::from_secs(10);
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every change reached its end and every app is healthy.
+    Settled,
+    /// The scenario's timeout came first.
+    TimedOut,
+    /// The user stopped it.
+    Interrupted,
+    /// A child ended that should not have.
+    ChildDied,
+}
+
+/// What a run gives to the record.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// Everything observed.
+    pub observed: Observed,
+    /// Start of children until all were ready.
+    pub setup: Span,
+    /// From the first change on.
+    pub wall: Span,
+    /// Until every child was gone.
+    pub shutdown: Span,
+    /// The same as `wall` by the time of day: they differ when the machine slept or its clock was set.
+    pub time_of_day: Span,
+    /// When the first change was due.
+    pub epoch: Time,
+}
+
+/// Flux objects of an app beside what it installs: source, workload, and the chart of a Helm release; the ReplicaSets and
+/// release Secrets that follow. Assumed.
+const OBJECTS_BESIDE: u64 = 4;
+
+/// Whether the machine holds what the scenario asks for.
+///
+/// # Errors
+/// The sum that does not fit.
+pub fn fits(scenario: &Scenario, world: &World) -> Result<(), TooMuch> {
+    let objects = scenario.addons.iter().map(|addon| u64::from(addon.objects.total())).max().unwrap_or(0);
+    let need = Need {
+        clusters: u64::from(world.clusters().len()),
+        apps: world.apps(),
+        objects_per_app: objects + OBJECTS_BESIDE,
+        watches_per_cluster: if scenario.manager.client_cache { WATCHED_KINDS } else { 0 },
+        history_bytes: scenario.run.history_bytes,
+        processes: u64::from(scenario.topology.shards) + 2,
+        connections: u64::from(scenario.manager.connections),
+    };
+    let machine = Machine { memory_bytes: host::available(), files: raise_file_limit() };
+    budget::check(need, machine)
+}
+
+/// Kinds that a manager watches on a leaf at most: two sources, Kustomization, HelmRelease.
+const WATCHED_KINDS: u64 = 4;
+
+/// Runs a scenario with real processes and sockets. `folder` is private and survives the run; `progress` is told how it
+/// goes, some times per second.
+///
+/// # Errors
+/// When the processes do not come up. Whatever happens later is an [`Ending`].
+pub fn run(
+    scenario: &Arc<Scenario>,
+    world: &Arc<World>,
+    folder: &Path,
+    progress: &mut dyn FnMut(Progress, Span),
+) -> Result<Outcome, CrewError> {
+    let (events, heard) = sync_channel(WAITING);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("driver")
+        .enable_all()
+        .build()
+        .map_err(|source| CrewError::Start { name: "the driver".to_owned(), source })?;
+    runtime.spawn(interruptions(Events(events.clone())));
+    let began = clock::now();
+    let crew = Crew::muster(scenario, folder, &events, &heard)?;
+    let setup = clock::now().since(began);
+    let catalogue = Arc::new(Catalogue::new(&scenario.addons));
+    let epoch = clock::now() + Span::from_millis(20);
+    let epoch_day = clock::unix() + Span::from_millis(20);
+    let driver = Driver::new(scenario, world, &catalogue, (&crew.hub, &crew.leaves), Events(events.clone()))
+        .map_err(|e| CrewError::Failed { name: "the driver".to_owned(), message: e.to_string() })?;
+    let tally = driver.tally();
+    runtime.spawn(driver.play(epoch));
+    runtime.spawn(faults::play(Arc::clone(scenario), epoch, Events(events.clone())));
+    let mut observation = Observation::new(scenario, world, &catalogue, epoch);
+    for member in &crew.members {
+        observation.enrol(&member.child.name, member.role, member.child.pid);
+    }
+    let mut watch = Watch { world: Arc::clone(world), crew, observation, events, epoch, commits: BTreeMap::new(), driven: false };
+    let ending = watch.until_the_end(&heard, epoch + scenario.run.timeout, progress);
+    let (ended, day) = (clock::now(), clock::unix());
+    runtime.shutdown_background();
+    watch.dismiss(&heard);
+    let harness = Watched::new("harness".to_owned(), Role::Harness, rustix::process::getpid().as_raw_nonzero().get());
+    let gone = clock::now();
+    Ok(Outcome {
+        ending,
+        setup,
+        wall: ended.since(epoch),
+        shutdown: gone.since(ended),
+        time_of_day: day.since(epoch_day),
+        epoch,
+        observed: watch.observation.finish(gone, harness, Figures::of_tally(&tally.lock())),
+    })
+}
+
+async fn interruptions(events: Events) {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(signal) => signal,
+        Err(_) => return,
+    };
+    tokio::select! {
+        // Without a handler the default action ends us, and the children with us.
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    events.send(Event::Interrupted);
+}
+
+/// The state of the loop.
+struct Watch {
+    world: Arc<World>,
+    crew: Crew,
+    observation: Observation,
+    events: std::sync::mpsc::SyncSender<Event>,
+    epoch: Time,
+    /// Commits told to the leaves, by add-on.
+    commits: BTreeMap<AddonId, u32>,
+    driven: bool,
+}
+
+impl Watch {
+    fn until_the_end(
+        &mut self,
+        heard: &Receiver<Event>,
+        deadline: Time,
+        progress: &mut dyn FnMut(Progress, Span),
+    ) -> Ending {
+        let mut next_sample = self.epoch;
+        loop {
+            let now = clock::now();
+            if now >= deadline {
+                return Ending::TimedOut;
+            }
+            if now >= next_sample {
+                self.sample(now);
+                progress(self.observation.progress(), now.since(self.epoch));
+                next_sample = now + SAMPLE;
+            }
+            match heard.recv_timeout(next_sample.since(now).to_std()) {
+                Ok(event) => {
+                    if let Some(ending) = self.take(event) {
+                        return ending;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ending::Interrupted,
+            }
+            self.observation.advance(clock::now());
+            if self.driven && self.observation.is_settled() {
+                return Ending::Settled;
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Option<Ending> {
+        match event {
+            Event::Child(child, heard) => return self.hear(child, heard),
+            Event::Intend { index } => {
+                self.commit(index);
+                self.observation.intend(index);
+            }
+            Event::Stored { index, generation } => self.observation.stored(index, generation),
+            Event::Refused { index, message } => self.observation.refused(index, message),
+            Event::Fault { manager, fault, begins } => self.fault(manager, fault, begins),
+            Event::Driven => self.driven = true,
+            Event::Interrupted => return Some(Ending::Interrupted),
+        }
+        None
+    }
+
+    /// A change that is a commit: the leaves hear of it once, however many apps it touches.
+    fn commit(&mut self, index: usize) {
+        let change = self.world.changes()[index];
+        let fleet::ChangeKind::Commit { number } = change.kind else { return };
+        let addon = self.world.addon_of(change.app);
+        let told = self.commits.entry(addon).or_default();
+        while *told < number {
+            *told += 1;
+            self.observation.commit(addon);
+            self.crew.tell("leaves", &Order::Commit { addon: addon.0 });
+        }
+    }
+
+    fn hear(&mut self, child: ChildIndex, heard: Heard) -> Option<Ending> {
+        match heard {
+            Heard::Signals(bytes) => self.observation.signals(child, &bytes),
+            Heard::Notice(Notice::Final { figures, dropped }) => self.observation.figures(child, figures, dropped),
+            Heard::Notice(Notice::Ready { .. }) => {}
+            Heard::Notice(Notice::Failed { message }) | Heard::Garbled(message) => {
+                self.observation.complain(format!("{}: {message}", self.crew.members[child].child.name));
+            }
+            Heard::Ended(status) => {
+                let member = &mut self.crew.members[child];
+                member.ended = true;
+                if !member.killed {
+                    self.observation.complain(format!("{} ended unexpectedly ({status})", member.child.name));
+                    return Some(Ending::ChildDied);
+                }
+            }
+        }
+        None
+    }
+
+    fn fault(&mut self, shard: u32, fault: Fault, begins: bool) {
+        if fault == Fault::Kill && !begins {
+            let name = format!("manager-{shard}");
+            match self.crew.enlist(&name, "manager", shard, &self.events) {
+                Ok(index) => self.observation.enrol(&name, "manager", self.crew.members[index].child.pid),
+                Err(error) => self.observation.complain(error.to_string()),
+            }
+            return;
+        }
+        let Some(member) = self.crew.manager(shard) else { return };
+        let signal = match (fault, begins) {
+            (Fault::Kill, _) => {
+                member.killed = true;
+                Signal::KILL
+            }
+            (Fault::Pause, true) => Signal::STOP,
+            (Fault::Pause, false) => Signal::CONT,
+        };
+        member.child.signal(signal);
+    }
+
+    fn sample(&mut self, now: Time) {
+        let members = &self.crew.members;
+        self.observation.sample(now, |index| members[index].ended);
+    }
+
+    /// Reads every process a last time, sends all home and waits for their figures.
+    fn dismiss(&mut self, heard: &Receiver<Event>) {
+        self.sample(clock::now());
+        for member in &mut self.crew.members {
+            // One that a fault has stopped would never read the end of its input.
+            member.child.signal(Signal::CONT);
+            member.child.dismiss();
+        }
+        let deadline = clock::now() + FAREWELL;
+        while !self.crew.is_gone() {
+            let left = deadline.since(clock::now());
+            match heard.recv_timeout(left.to_std()) {
+                Ok(Event::Child(child, Heard::Ended(_))) => self.crew.members[child].ended = true,
+                Ok(event) => {
+                    self.take(event);
+                }
+                Err(_) => break,
+            }
+        }
+        for member in &self.crew.members {
+            if !member.ended {
+                member.child.signal(Signal::KILL);
+                self.observation.complain(format!("{} did not end in time and was killed", member.child.name));
+            }
+        }
+    }
+}
