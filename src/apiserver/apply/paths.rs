@@ -115,13 +115,6 @@ pub(super) fn intersection(one: &Set, other: &Set) -> Set {
     both
 }
 
-/// Whether the sets have no path in common.
-pub(super) fn disjoint(one: &Set, other: &Set) -> bool {
-    children(other).all(|(key, theirs)| {
-        child(one, key).is_none_or(|ours| !(is_member(ours) && is_member(theirs)) && disjoint(ours, theirs))
-    })
-}
-
 /// The set of these paths, given as named fields.
 pub(super) fn of_fields(paths: &[Vec<String>]) -> Set {
     let mut set = Set::new();
@@ -216,7 +209,6 @@ mod tests {
             prop_assert_eq!(changed, !pa.is_disjoint(&pb));
             let both = intersection(&a, &b);
             prop_assert_eq!(paths(&both), pa.intersection(&pb).cloned().collect::<BTreeSet<_>>());
-            prop_assert_eq!(disjoint(&a, &b), both.is_empty());
             prop_assert!([&joined, &rest, &both].into_iter().all(well_formed));
         }
     }

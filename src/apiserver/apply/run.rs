@@ -5,7 +5,7 @@ use super::conflict::{self, Conflict};
 use super::entries::{self, Entry};
 use super::fieldset::{fieldset, misfits};
 use super::merge::merge;
-use super::paths::{Set, disjoint, intersection, subtract};
+use super::paths::{Set, intersection, subtract};
 use super::remove::prune;
 use crate::apiserver::schema::Resource;
 use serde_json::{Map, Value};
@@ -170,7 +170,7 @@ fn settle(
     let resets = input.resource.resets.of(input.subresource);
     entries::reset(&mut changed, resets);
     entries::reset(&mut removed, resets);
-    let Some((own, others)) = managers.split_last_mut() else { return Ok(()) };
+    let Some((_, others)) = managers.split_last_mut() else { return Ok(()) };
     others.sort_by(|a, b| (&a.manager, &a.subresource).cmp(&(&b.manager, &b.subresource)));
     if !force {
         let conflicts: Vec<Conflict> =
@@ -180,12 +180,9 @@ fn settle(
         }
     }
     for entry in others {
-        if !disjoint(&entry.set, &changed) {
-            subtract(&mut entry.set, &changed);
-        }
+        subtract(&mut entry.set, &changed);
         subtract(&mut entry.set, &removed);
     }
-    let _ = own;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::compare::{Difference, compare, compare_field};
 use super::entries::{self, Entry};
-use super::paths::{disjoint, subtract, union};
+use super::paths::{subtract, union};
 use super::run::{known_version, put_managed, take_managed};
 use crate::apiserver::schema::Resource;
 use serde_json::{Map, Value};
@@ -120,9 +120,7 @@ impl By<'_> {
             set: super::paths::Set::new(),
         };
         for entry in managers.iter_mut().filter(|entry| !entry.is(&own)) {
-            if !disjoint(&entry.set, &changed) {
-                subtract(&mut entry.set, &changed);
-            }
+            subtract(&mut entry.set, &changed);
             subtract(&mut entry.set, &removed);
         }
         entries::strip(&mut changed);

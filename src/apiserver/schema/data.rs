@@ -2,7 +2,7 @@
 //!
 //! The file is two zstd frames of JSON, so that a cluster that never serves an OpenAPI document never unpacks one:
 //! `facts` (discovery, types, defaults, columns, bootstrap objects) and `openapi` (the documents).
-//! Measured: facts 20 ms to open; nothing is written here by hand.
+//! Sizes: 44 KB and 52 KB packed, 0.7 MB and 2.3 MB of JSON. Nothing in them is written by hand.
 
 use super::types::{TypeRef, Types};
 use super::{Column, Resets, Resource, Subresource};
@@ -21,7 +21,7 @@ pub(in crate::apiserver) struct Data {
     /// The body of `/version`.
     pub(in crate::apiserver) version: Value,
     /// Items of the aggregated discovery documents, core group first.
-    groups: Vec<Value>,
+    pub(super) groups: Vec<Value>,
     /// Named OpenAPI v3 schemas, descriptions stripped.
     schemas: Map<String, Value>,
     /// What else is known of a resource, by `group/version/plural`.

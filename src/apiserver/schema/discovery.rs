@@ -191,3 +191,32 @@ fn legacy_resources(members: &[&Resource]) -> (String, Document) {
     }
     (group_version, Document::of(&value))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::apiserver::schema::{Catalog, Data};
+    use serde_json::Value;
+
+    #[test]
+    fn the_aggregated_documents_are_the_originals() {
+        let discovery = Catalog::builtin().discovery();
+        let items = |body: &[u8]| -> Vec<Value> {
+            let document: Value = serde_json::from_slice(body).unwrap();
+            document["items"].as_array().unwrap().clone()
+        };
+        let mut got = items(&discovery.core.body);
+        got.extend(items(&discovery.groups.body));
+        let expected = &Data::get().groups;
+        assert_eq!(got.len(), expected.len());
+        for (got, expected) in got.iter().zip(expected) {
+            assert_eq!(got, expected);
+        }
+    }
+
+    #[test]
+    fn a_storage_version_hash_is_that_of_the_original() {
+        // Recorded: the hash that kube-apiserver 1.36 shows for apps/v1 Deployment.
+        let recorded = &Catalog::builtin().find("apps", "v1", "deployments").unwrap().storage_version_hash;
+        assert_eq!(*recorded, super::storage_version_hash("apps", "v1", "Deployment"));
+    }
+}

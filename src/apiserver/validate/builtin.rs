@@ -74,8 +74,7 @@ fn keys(new: &Value, fields: &[&str], out: &mut Vec<FieldError>) {
 }
 
 fn secret(old: Option<&Value>, new: &Value, out: &mut Vec<FieldError>) {
-    if let Some(old) = old.filter(|old| old["type"] != new["type"] && !absent(&new["type"])) {
-        let _ = old;
+    if old.is_some_and(|old| old["type"] != new["type"] && !absent(&new["type"])) {
         out.push(bad("type", &new["type"], IMMUTABLE));
     }
     frozen(old, new, &["data"], out);

@@ -89,7 +89,9 @@ async fn create(
             let got = json!({"status": patched["status"], "metadata": {"managedFields": patched["metadata"]["managedFields"]}});
             // What stood in the status before the patch is not what the server adds to a status.
             let mut sent = json!({"status": before(&patched["status"], &status)});
-            sent["status"].as_object_mut().map(|map| map.extend(status.as_object().cloned().unwrap_or_default()));
+            if let (Some(all), Some(named)) = (sent["status"].as_object_mut(), status.as_object()) {
+                all.extend(named.clone());
+            }
             examples.push(Example { sent, got });
         } else {
             eprintln!("{} status of seed {at} of {plural}: {code} {}", kind.api_version(), patched["message"]);
