@@ -10,6 +10,7 @@ mod drifted;
 mod driver;
 mod event;
 mod faults;
+pub mod flux;
 mod frame;
 pub(crate) mod manager;
 mod notice;

@@ -24,6 +24,8 @@ mod status;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::server::addon as laboratory_addon;
 
 pub use catalogue::{Build, Catalogue, Item, Revision};
 pub use controllers::{Controllers, PassId};

@@ -6,7 +6,7 @@
 use super::catalogue::Build;
 use super::object::{Object, Objects};
 use super::spec::{Reference, Spec};
-use super::status::{Conditions, Fields, Reason, Text};
+use super::status::{ConditionType, Conditions, Fields, Reason, Text, Truth};
 use super::{Agent, Body, Document, Op, Place, Reply, Selection, Slot, World, Write, helm, kustomize, source};
 use crate::calls::{ContentId, Kind, Target, Verb};
 use crate::units::{Span, Time};
@@ -32,6 +32,8 @@ pub enum Progress {
     Fetched(Slot),
     /// All objects of a workload were applied.
     Applied(Slot),
+    /// A workload's status says how it ended: Ready, or not.
+    Settled(Slot),
 }
 
 /// How a pass ends.
@@ -248,6 +250,9 @@ impl Pass {
             Expect::Status(fields) if reply.is_ok() && fields.contains(Fields::ARTIFACT) => {
                 cx.progress.push(Progress::Fetched(self.slot));
             }
+            Expect::Status(_) if reply.is_ok() && self.is_settled(cx) => {
+                cx.progress.push(Progress::Settled(self.slot));
+            }
             Expect::Finalizer if reply.is_ok() => {
                 if let (Some(object), Write::Finalizer { on }) = (cx.objects.get_mut(self.slot), op.body.write) {
                     object.meta.finalizer = on;
@@ -266,6 +271,14 @@ impl Pass {
                 Work::Helm(work) => helm::receive(self, work, cx, expect, reply),
             },
         }
+    }
+
+    /// Whether a workload's status, as just written, is a result rather than progress.
+    fn is_settled(&self, cx: &Context<'_>) -> bool {
+        let Some(object) = cx.objects.get(self.slot).filter(|_| self.agent != Agent::Source) else { return false };
+        let ready = object.status.condition(ConditionType::Ready).map(|c| c.truth);
+        let going = object.status.condition(ConditionType::Reconciling).is_some();
+        ready == Some(Truth::False) || ready == Some(Truth::True) && !going
     }
 
     /// A call that had to work did not; what was still to be called is dropped, the stage decides.

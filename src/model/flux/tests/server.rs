@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An add-on with so many ConfigMaps and Deployments.
-pub(in crate::model::flux) fn addon(config_maps: u32, deployments: u32) -> Addon {
+pub(crate) fn addon(config_maps: u32, deployments: u32) -> Addon {
     Addon {
         name: "web".into(),
         weight: 1,
@@ -49,7 +49,7 @@ pub(in crate::model::flux) fn addon(config_maps: u32, deployments: u32) -> Addon
 
 impl Addon {
     /// The same from a Helm repository.
-    pub(in crate::model::flux) fn helm(self) -> Self {
+    pub(crate) fn helm(self) -> Self {
         let versions = vec!["1.0.0".into(), "1.1.0".into()];
         Self {
             delivery: Delivery::Helm,
