@@ -112,6 +112,14 @@ impl Failure {
             .iter()
             .map(|e| if e.field.is_empty() { e.message.clone() } else { format!("{}: {}", e.field, e.message) })
             .collect();
+        // Equal errors are said once, though each is a cause.
+        let mut said: Vec<String> = Vec::with_capacity(texts.len());
+        for text in texts {
+            if !said.contains(&text) {
+                said.push(text);
+            }
+        }
+        let texts = said;
         let all = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
         let mut failure = Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {all}", qualified(kind, group)))
             .about(kind, group, name);

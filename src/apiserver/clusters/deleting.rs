@@ -1,6 +1,6 @@
 //! DELETE of one object and of collections (G-01, G-02, G-05).
 
-use super::prepare::{check_uid, held, not_found};
+use super::prepare::{held, not_found};
 use super::state::{State, Written};
 use super::{Cluster, crds, namespaces};
 use crate::apiserver::failure::Failure;
@@ -57,17 +57,18 @@ impl DeleteOptions {
     }
 
     fn check(&self, resource: &Resource, object: &Object) -> Result<(), Failure> {
-        check_uid(resource, object, self.uid.as_deref())?;
-        let actual = object.meta.resource_version.to_string();
-        match &self.version {
-            Some(version) if *version != actual => {
+        let check = |asked: &Option<String>, actual: String, what: &str, hint: &str| match asked {
+            Some(asked) if !asked.is_empty() && *asked != actual => {
                 let why = format!(
-                    "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({actual}). The object might have been modified"
+                    "the {what} in the precondition ({asked}) does not match the {what} in record ({actual}). The object might have been {hint}"
                 );
-                Err(Failure::conflict(&resource.plural, &resource.group, &object.meta.name, &why))
+                // Here, unlike anywhere else, upstream names the kind.
+                Err(Failure::conflict(&resource.kind, &resource.group, &object.meta.name, &why))
             }
             _ => Ok(()),
-        }
+        };
+        check(&self.uid, object.meta.uid.to_string(), "UID", "deleted and then recreated")?;
+        check(&self.version, object.meta.resource_version.to_string(), "ResourceVersion", "modified")
     }
 }
 
@@ -133,7 +134,9 @@ impl Cluster {
             Deletion::Remove => {
                 let object = (**old).clone();
                 let written = Written { kind: EventKind::Deleted, object, previous: Some(old), manager };
-                Gone::Removed(self.commit(state, written, now))
+                self.commit(state, written, now);
+                // The caller gets the object as it was stored.
+                Gone::Removed(old.clone())
             }
         }
     }

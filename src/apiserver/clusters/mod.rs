@@ -241,6 +241,8 @@ impl Cluster {
                 ("status" | "finalize", Verb::Update) => self.update(request, now),
                 ("status" | "finalize", Verb::Patch) => self.patch(request, now),
                 (_, Verb::Create) => kinds::create_on(self, request, now),
+                // Upstream looks up subresources of custom resources among their objects.
+                _ if resource.custom => Err(prepare::not_found(resource, request.name.unwrap_or_default()).into()),
                 _ => Err(Failure::no_such_resource().into()),
             };
         }

@@ -1,7 +1,7 @@
 //! PATCH in its four forms.
 
 use super::Cluster;
-use super::prepare::{check_uid, not_found, own_new};
+use super::prepare::{not_found, own_new};
 use super::update::{ATTEMPTS, through_door, with_field};
 use crate::apiserver::apply::{ApplyError, ApplyInput, apply};
 use crate::apiserver::failure::{Cause, Failure};
@@ -56,9 +56,9 @@ impl Cluster {
         let new = change.apply(request, Some(&old_value), now)?;
         let metadata = &new["metadata"];
         if !metadata.is_object() {
-            return Err(patch_failure(request, PatchError::DoesNotApply("metadata is gone".to_owned())).into());
+            return Err(patch_failure(PatchError::DoesNotApply("metadata is gone".to_owned())).into());
         }
-        check_uid(resource, old, metadata["uid"].as_str())?;
+        check_immutable(request, &new, &old_value)?;
         let version = metadata["resourceVersion"].as_str().unwrap_or_default();
         if !version.is_empty() && version != old.meta.resource_version.to_string() {
             return Err(Failure::modified(&resource.plural, &resource.group, &old.meta.name).into());
@@ -77,8 +77,8 @@ impl Cluster {
     fn patch_absent(&self, request: &Request<'_>, change: Change<'_>, now: Now) -> Result<Response, Box<Failure>> {
         let (resource, name) = (request.resource, request.name.unwrap_or_default());
         let uid = match &change {
-            Change::Merge(patch) | Change::Strategic(patch) | Change::Apply(patch) => patch["metadata"]["uid"].as_str(),
-            Change::Json(_) => None,
+            Change::Apply(patch) => patch["metadata"]["uid"].as_str(),
+            _ => None,
         };
         if let Some(uid) = uid.filter(|uid| !uid.is_empty()) {
             let why =
@@ -92,6 +92,25 @@ impl Cluster {
         own_new(&mut value["metadata"]);
         self.insert(request, value, true, now)
     }
+}
+
+/// A uid and the mark of a deletion, once there, are the server's (`ValidateObjectMetaUpdate`).
+fn check_immutable(request: &Request<'_>, new: &Value, old: &Value) -> Result<(), Failure> {
+    for field in ["uid", "deletionTimestamp"] {
+        let (sent, stored) = (new["metadata"][field].as_str(), old["metadata"][field].as_str());
+        if sent.is_some_and(|sent| !sent.is_empty()) && sent != stored {
+            let cause = Cause {
+                reason: "FieldValueInvalid".to_owned(),
+                message: format!("Invalid value: {:?}: field is immutable", sent.unwrap_or_default()),
+                field: format!("metadata.{field}"),
+            };
+            let resource = request.resource;
+            let name = request.name.unwrap_or_default();
+            // Upstream validates metadata twice, by hand and by declaration.
+            return Err(Failure::invalid(&resource.kind, &resource.group, name, &[cause.clone(), cause]));
+        }
+    }
+    Ok(())
 }
 
 /// Name and namespace of an object never change.
@@ -167,7 +186,7 @@ impl<'a> Change<'a> {
             Self::Merge(patch) => patch::merge(&mut new, patch),
             Self::Strategic(patch) | Self::Apply(patch) => patch::strategic(request.resource, &mut new, patch),
         }
-        .map_err(|error| patch_failure(request, error))?;
+        .map_err(patch_failure)?;
         Ok(new)
     }
 }
@@ -221,7 +240,7 @@ fn apply_failure(error: ApplyError) -> Failure {
     failure
 }
 
-fn patch_failure(request: &Request<'_>, error: PatchError) -> Failure {
+fn patch_failure(error: PatchError) -> Failure {
     let reason = match error.code() {
         413 => "RequestEntityTooLarge",
         422 => "Invalid",
@@ -229,9 +248,8 @@ fn patch_failure(request: &Request<'_>, error: PatchError) -> Failure {
     };
     let mut failure = Failure::new(error.code(), reason, error.to_string());
     if error.code() == 422 {
-        let details = failure.details.get_or_insert_default();
-        (details.kind, details.group) = (request.resource.plural.clone(), request.resource.group.clone());
-        request.name.unwrap_or_default().clone_into(&mut details.name);
+        // Upstream's generic failure says about what by a request it does not have here.
+        failure.details = Some(Box::default());
     }
     failure
 }

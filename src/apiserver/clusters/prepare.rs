@@ -8,7 +8,7 @@ use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::life;
 use crate::apiserver::object::{Malformed, Meta, Object, instant};
 use crate::apiserver::prune::prune;
-use crate::apiserver::request::{Body, FieldValidation, Now, PatchType, Request};
+use crate::apiserver::request::{Body, FieldValidation, Now, PatchType, Request, Verb};
 use crate::apiserver::schema::Resource;
 use crate::apiserver::validate::validate;
 use serde_json::{Map, Value, json};
@@ -95,6 +95,11 @@ fn check_place(request: &Request<'_>, metadata: &mut Value) -> Result<(), Failur
         if !sent.is_empty() && sent != name {
             return Err(Failure::bad_request(format!(
                 "the name of the object ({sent}) does not match the name on the URL ({name})"
+            )));
+        }
+        if sent.is_empty() && request.verb == Verb::Update {
+            return Err(Failure::bad_request(format!(
+                "the name of the object ({name} based on URL) was undeterminable: name must be provided"
             )));
         }
         if sent.is_empty() {
@@ -339,7 +344,8 @@ pub(super) fn check_finalizers(resource: &Resource, old: &Meta, new: &Meta) -> R
         ),
         field: "metadata.finalizers".to_owned(),
     };
-    Err(Failure::invalid(&resource.kind, &resource.group, &old.name, &[cause]))
+    // Upstream validates metadata twice, by hand and by declaration.
+    Err(Failure::invalid(&resource.kind, &resource.group, &old.name, &[cause.clone(), cause]))
 }
 
 /// The refusal of a uid that names another incarnation.

@@ -2,7 +2,7 @@
 
 use super::Cluster;
 use super::prepare::not_found;
-use crate::apiserver::failure::Failure;
+use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::object::Object;
 use crate::apiserver::page::Page;
 use crate::apiserver::request::{List, Request, Response};
@@ -24,7 +24,12 @@ enum At {
 
 impl Cluster {
     pub(super) fn get(&self, request: &Request<'_>) -> Result<Response, Box<Failure>> {
-        let at_least = number(request.options.resource_version)?;
+        let text = request.options.resource_version;
+        let at_least = number(text).map_err(|_| {
+            Failure::bare(format!(
+                "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+            ))
+        })?;
         let name = request.name.unwrap_or_default();
         let state = self.state.lock();
         if at_least > state.version {
@@ -110,7 +115,9 @@ pub(super) fn number(text: &str) -> Result<u64, Failure> {
         return Ok(0);
     }
     text.parse().map_err(|_| {
-        Failure::bad_request(format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"))
+        Failure::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+        ))
     })
 }
 
@@ -138,59 +145,72 @@ fn expired(page: Option<&Page>) -> Failure {
     failure
 }
 
-fn forbidden(field: &str, text: &str) -> Failure {
-    Failure::invalid_options("ListOptions", field, "FieldValueForbidden", &format!("Forbidden: {text}"))
+fn forbidden(field: &str, text: &str) -> Cause {
+    let reason = "FieldValueForbidden".to_owned();
+    Cause { reason, message: format!("Forbidden: {text}"), field: field.to_owned() }
+}
+
+fn unsupported_match(matching: &str, supported: &str) -> Cause {
+    Cause {
+        reason: "FieldValueNotSupported".to_owned(),
+        message: format!("Unsupported value: {matching:?}: supported values: {supported}"),
+        field: "resourceVersionMatch".to_owned(),
+    }
+}
+
+/// All that is wrong with the options of a list or a watch, at once.
+fn all_good(causes: &[Cause]) -> Result<(), Failure> {
+    if causes.is_empty() { Ok(()) } else { Err(Failure::invalid("ListOptions", "meta.k8s.io", "", causes)) }
 }
 
 /// `k8s.io/apimachinery/pkg/apis/meta/internalversion/validation`, for lists.
 fn check_options(request: &Request<'_>) -> Result<(), Failure> {
     let options = &request.options;
     let (version, matching) = (options.resource_version, options.resource_version_match);
+    let mut causes = Vec::new();
+    if !matching.is_empty() {
+        if version.is_empty() {
+            let text = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            causes.push(forbidden("resourceVersionMatch", text));
+        }
+        if options.continue_token.is_some_and(|token| !token.is_empty()) {
+            let text = "resourceVersionMatch is forbidden when continue is provided";
+            causes.push(forbidden("resourceVersionMatch", text));
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            causes.push(unsupported_match(matching, "\"Exact\", \"NotOlderThan\", \"\""));
+        }
+        if matching == "Exact" && version == "0" {
+            let text = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            causes.push(forbidden("resourceVersionMatch", text));
+        }
+    }
     if options.send_initial_events.is_some() {
-        return Err(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+        causes.push(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
     }
-    if matching.is_empty() {
-        return Ok(());
-    }
-    if version.is_empty() {
-        let text = "resourceVersionMatch is forbidden unless resourceVersion is provided";
-        return Err(forbidden("resourceVersionMatch", text));
-    }
-    if options.continue_token.is_some_and(|token| !token.is_empty()) {
-        return Err(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
-    }
-    if !matches!(matching, "Exact" | "NotOlderThan") {
-        return Err(unsupported_match(matching));
-    }
-    if matching == "Exact" && version == "0" {
-        let text = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
-        return Err(forbidden("resourceVersionMatch", text));
-    }
-    Ok(())
-}
-
-fn unsupported_match(matching: &str) -> Failure {
-    let text = format!("Unsupported value: {matching:?}: supported values: \"Exact\", \"NotOlderThan\", \"\"");
-    Failure::invalid_options("ListOptions", "resourceVersionMatch", "FieldValueNotSupported", &text)
+    all_good(&causes)
 }
 
 /// The same, for watches.
 pub(super) fn check_watch_options(request: &Request<'_>) -> Result<(), Failure> {
     let options = &request.options;
     let matching = options.resource_version_match;
+    let mut causes = Vec::new();
     if options.send_initial_events.is_some() && matching != "NotOlderThan" {
         let text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-        return Err(forbidden("resourceVersionMatch", text));
+        causes.push(forbidden("resourceVersionMatch", text));
     }
-    if matching.is_empty() {
-        return Ok(());
+    if !matching.is_empty() {
+        if options.send_initial_events.is_none() {
+            let text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            causes.push(forbidden("resourceVersionMatch", text));
+        } else if matching != "NotOlderThan" {
+            causes.push(unsupported_match(matching, "\"NotOlderThan\""));
+        }
+        if options.continue_token.is_some_and(|token| !token.is_empty()) {
+            let text = "resourceVersionMatch is forbidden when continue is provided";
+            causes.push(forbidden("resourceVersionMatch", text));
+        }
     }
-    if options.send_initial_events.is_none() {
-        let text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-        return Err(forbidden("resourceVersionMatch", text));
-    }
-    if options.continue_token.is_some_and(|token| !token.is_empty()) {
-        return Err(forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
-    }
-    Ok(())
+    all_good(&causes)
 }

@@ -22,6 +22,9 @@ impl Cluster {
         let body = decode(request)?;
         let name = request.name.unwrap_or_default();
         let sent = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        if !sent.is_empty() && sent.parse::<u64>().is_err() {
+            return Err(Failure::bare(format!("strconv.ParseUint: parsing {sent:?}: invalid syntax")).into());
+        }
         let sent_version = if sent == "0" { "" } else { sent }.to_owned();
         for _ in 0..ATTEMPTS {
             let Some(old) = self.lookup(resource, request.namespace.unwrap_or_default(), name) else {
@@ -87,9 +90,14 @@ impl Cluster {
         if current.meta.resource_version != old.meta.resource_version || current.meta.uid != old.meta.uid {
             return None;
         }
-        let gone = life::finished(&new.meta, held(&new));
-        let kind = if gone { EventKind::Deleted } else { EventKind::Modified };
-        Some(self.commit(&mut state, Written { kind, object: new, previous: Some(old), manager }, now))
+        if life::finished(&new.meta, held(&new)) {
+            // Watchers hear of what was stored last; the writer gets its own words back under the last stored version.
+            let gone = Written { kind: EventKind::Deleted, object: (**old).clone(), previous: Some(old), manager };
+            self.commit(&mut state, gone, now);
+            return Some(Arc::new(new));
+        }
+        let changed = Written { kind: EventKind::Modified, object: new, previous: Some(old), manager };
+        Some(self.commit(&mut state, changed, now))
     }
 }
 
@@ -134,7 +142,8 @@ fn unconditional(request: &Request<'_>) -> Failure {
         field: "metadata.resourceVersion".to_owned(),
     };
     let resource = request.resource;
-    Failure::invalid(&resource.kind, &resource.group, request.name.unwrap_or_default(), &[cause])
+    // Of all field errors only this one names the plural.
+    Failure::invalid(&resource.plural, &resource.group, request.name.unwrap_or_default(), &[cause])
 }
 
 /// An empty object, for what a client leaves out.

@@ -44,7 +44,7 @@ fn refusals_have_upstreams_code_and_reason() {
         (world.delete("configmaps", "default", "zz", json!({})), 404, "NotFound"),
         (world.delete("configmaps", "default", "a", json!({ "preconditions": { "uid": "x" } })), 409, "Conflict"),
         (world.delete("namespaces", "", "default", json!({})), 403, "Forbidden"),
-        (world.update("kustomizations", "default", "zz", json!({ "metadata": {} })), 404, "NotFound"),
+        (world.update("kustomizations", "default", "zz", json!({ "metadata": { "name": "zz" } })), 404, "NotFound"),
     ] {
         let failure = failure(response);
         assert_eq!((failure.code, failure.reason), (code, reason), "{}", failure.message);
