@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long an answer or an event may take.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a condition of `until` may take.
 const ATTEMPTS: usize = 150;
 /// Headers that every transcript has if the answer has them.
@@ -64,7 +64,7 @@ pub async fn prepare(client: &Client, group: &str, file: &File, crds: &BTreeMap<
         let crd = variables.fill_value(crds.get(crd).unwrap_or_else(|| panic!("no {crd} in crds.yaml")));
         let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let step = |method: &str, path: &str| Step { r#do: Some(format!("{method} {path}")), ..Step::default() };
-        let made = call(client, &Step { body: Some(crd.clone()), ..step("POST", path) }, &variables).await;
+        let made = call(client, &Step { body: Some(crd.clone()), ..step("POST", path) }, &variables).await.unwrap();
         let accepted = made.status().is_success() || made.status() == http::StatusCode::CONFLICT;
         let answer = read(made).await;
         assert!(accepted, "{answer}");
@@ -72,7 +72,7 @@ pub async fn prepare(client: &Client, group: &str, file: &File, crds: &BTreeMap<
             (crd["spec"]["group"].as_str().unwrap(), crd["spec"]["names"]["plural"].as_str().unwrap());
         let version = crd["spec"]["versions"][0]["name"].as_str().unwrap();
         for attempt in 0.. {
-            let served = call(client, &step("GET", &format!("/apis/{group}/{version}/{plural}")), &variables).await;
+            let served = call(client, &step("GET", &format!("/apis/{group}/{version}/{plural}")), &variables).await.unwrap();
             if served.status().is_success() {
                 break;
             }
@@ -88,7 +88,7 @@ pub async fn play(client: &Client, group: &str, ns: &str, probe: &Probe) -> Vec<
     let mut variables = Variables(known.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
     let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": ns } });
     let create = Step { r#do: Some("POST /api/v1/namespaces".to_owned()), body: Some(body), ..Step::default() };
-    let made = call(client, &create, &variables).await;
+    let made = call(client, &create, &variables).await.unwrap();
     assert!(made.status().is_success(), "namespace {ns}: {}", made.status());
     let mut streams = BTreeMap::new();
     let mut transcript = Vec::new();
@@ -111,7 +111,10 @@ async fn watch(
     variables: &Variables,
     streams: &mut BTreeMap<String, Stream>,
 ) -> Value {
-    let response = call(client, step, variables).await;
+    let response = match call(client, step, variables).await {
+        Ok(response) => response,
+        Err(problem) => return json!({ "problem": problem }),
+    };
     let mut entry = head(&response, step);
     if response.status().is_success() {
         streams.insert(name.to_owned(), Stream { body: response.into_body(), buffer: Vec::new() });
@@ -138,7 +141,10 @@ async fn events(stream: Option<&mut Stream>, count: Option<usize>) -> Value {
 
 async fn answer(client: &Client, step: &Step, variables: &mut Variables) -> Value {
     for attempt in 0.. {
-        let response = call(client, step, variables).await;
+        let response = match call(client, step, variables).await {
+            Ok(response) => response,
+            Err(problem) => return json!({ "problem": problem }),
+        };
         let mut entry = head(&response, step);
         let body = read(response).await;
         let fits = |(pointer, value): (&String, &Value)| body.pointer(pointer) == Some(&variables.fill_value(value));
@@ -196,7 +202,7 @@ async fn read(response: Response<Body>) -> Value {
     }
 }
 
-async fn call(client: &Client, step: &Step, variables: &Variables) -> Response<Body> {
+async fn call(client: &Client, step: &Step, variables: &Variables) -> Result<Response<Body>, String> {
     let line = variables.fill(step.r#do.as_deref().unwrap_or_default());
     let (method, path) = line.split_once(' ').unwrap_or_else(|| panic!("`{line}` is not METHOD PATH"));
     let method: Method = method.parse().unwrap();
@@ -227,8 +233,7 @@ async fn call(client: &Client, step: &Step, variables: &Variables) -> Response<B
     }
     let request = request.body(Body::from(body)).unwrap();
     match tokio::time::timeout(PATIENCE, client.send(request)).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => panic!("{line}: {error}"),
-        Err(_) => panic!("{line}: no answer in time"),
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
 }

@@ -1,6 +1,7 @@
 use super::corpus::{self, Transcripts};
-use super::script;
+use super::{play, script};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 /// Items of the contract without which nothing useful runs.
@@ -43,4 +44,46 @@ fn every_probe_has_a_transcript_and_every_transcript_a_probe() {
         probes.probes.into_iter().map(move |probe| ((file.clone(), probe.name), probe.steps.len()))
     });
     assert_eq!(written.collect::<BTreeSet<_>>(), recorded);
+}
+
+/// Our server as everybody gets it, on a free port.
+struct Server {
+    process: std::process::Child,
+    kubeconfig: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let kubeconfig = folder.path().join("kubeconfig");
+        let mut process = std::process::Command::new(env!("CARGO_BIN_EXE_flamboyance"))
+            .args(["serve", "--kubeconfig"])
+            .arg(&kubeconfig)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { process, kubeconfig, _folder: folder }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn our_server_answers_as_the_real_one() {
+    let server = Server::start();
+    let client = play::connect(&server.kubeconfig).await;
+    let found = corpus::play_all(&client, root(), "t", |_| true).await;
+    let mut differences = corpus::compare(&corpus::read(root()), &found);
+    let known = corpus::deviations(root());
+    differences.retain(|probe, _| !known.contains_key(probe));
+    let told: Vec<_> = differences.iter().map(|(probe, difference)| format!("{probe}\n    {difference}")).collect();
+    assert!(told.is_empty(), "{} of {} probes differ:\n{}", told.len(), found.len(), told.join("\n"));
 }
