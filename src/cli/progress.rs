@@ -75,7 +75,8 @@ impl Screen {
                 if since >= *next {
                     *next = since + LINE_EVERY;
                     let seconds = since.0 / 1_000_000_000;
-                    let line = format!("{seconds:>4}s  {done}/{} changes  {}", progress.changes, told(progress, per_second));
+                    let line =
+                        format!("{seconds:>4}s  {done}/{} changes  {}", progress.changes, told(progress, per_second));
                     // A log that cannot be written does not stop the run.
                     let _ = writeln!(std::io::stderr(), "{line}");
                 }
@@ -92,6 +93,7 @@ impl Screen {
 }
 
 fn told(progress: &Progress, per_second: f64) -> String {
-    let left = if per_second > 0.0 { format!(", {:.0} s left", progress.open() as f64 / per_second) } else { String::new() };
+    let left =
+        if per_second > 0.0 { format!(", {:.0} s left", progress.open() as f64 / per_second) } else { String::new() };
     format!("{}/{} apps healthy, {per_second:.0} changes/s{left}", progress.healthy, progress.apps)
 }

@@ -1,7 +1,7 @@
 //! `run SCENARIO`: the main job.
 
-use super::progress::Screen;
 use super::Failure;
+use super::progress::Screen;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
 use crate::record::{self, Folder, Ran, Reason, RecordError, RunRecord};
@@ -123,7 +123,8 @@ fn deliver(
     };
     let record = record::finish(begun, scenario, &ran);
     let usages: Vec<_> = observed.processes.iter().map(|(usage, _)| usage).collect();
-    report::deliver(folder, record, &observed.outcome, &usages, outcome.epoch, &scenario.effective).map_err(cannot_write)
+    report::deliver(folder, record, &observed.outcome, &usages, outcome.epoch, &scenario.effective)
+        .map_err(cannot_write)
 }
 
 const fn cut_short(ending: Ending) -> Option<Reason> {

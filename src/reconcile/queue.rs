@@ -174,6 +174,12 @@ impl Queue {
         self.line.len()
     }
 
+    /// How many delays are pending; those that were overtaken count until they fall due.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.delayed.len()
+    }
+
     /// Moves due delays into the line, in the order in which they fell due.
     fn wake(&mut self, now: Time) {
         while let Some(due) = self.deadline().filter(|due| *due <= now) {

@@ -150,7 +150,13 @@ impl Driver {
         }
     }
 
-    async fn on_hub(&self, method: &'static str, name: &str, media: &'static str, body: &Value) -> Result<u64, Refusal> {
+    async fn on_hub(
+        &self,
+        method: &'static str,
+        name: &str,
+        media: &'static str,
+        body: &Value,
+    ) -> Result<u64, Refusal> {
         let separator = if name.is_empty() { "" } else { "/" };
         let path = format!("{}{separator}{name}", collection_path(Kind::APPLICATION, ARGOCD_NAMESPACE));
         let call = Call { target: Target::Hub, method, kind: Kind::APPLICATION, path, media, body };
@@ -202,7 +208,10 @@ struct AnswerMeta {
 
 impl Driver {
     async fn send(&self, to: &Route, call: Call<'_>) -> Result<Bytes, Refusal> {
-        let lost = |e: &dyn std::fmt::Display| Refusal { may_pass: true, message: format!("{} {}: {e}", call.method, call.path) };
+        let lost = |e: &dyn std::fmt::Display| Refusal {
+            may_pass: true,
+            message: format!("{} {}: {e}", call.method, call.path),
+        };
         let request = http::Request::builder()
             .method(call.method)
             .uri(&call.path)

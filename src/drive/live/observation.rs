@@ -111,7 +111,11 @@ impl Observation {
         let process = known.unwrap_or(self.processes.len());
         match self.processes.get_mut(process) {
             Some(again) => again.watched.replace(pid),
-            None => self.processes.push(Process { name: name.to_owned(), watched: watched(name, role, pid), figures: Vec::new() }),
+            None => self.processes.push(Process {
+                name: name.to_owned(),
+                watched: watched(name, role, pid),
+                figures: Vec::new(),
+            }),
         }
         self.children.push(Voice { decoder: Decoder::default(), process });
     }
@@ -273,7 +277,14 @@ impl Process {
             let at = figures.iter().position(|(of, _)| *of == role);
             at.map(|at| figures.swap_remove(at).1).unwrap_or_default()
         };
-        self.watched.usage().into_iter().map(|usage| { let counted = of(usage.role); (usage, counted) }).collect()
+        self.watched
+            .usage()
+            .into_iter()
+            .map(|usage| {
+                let counted = of(usage.role);
+                (usage, counted)
+            })
+            .collect()
     }
 }
 

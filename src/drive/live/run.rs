@@ -11,10 +11,10 @@ use super::event::{Event, Events, WAITING};
 use super::faults;
 use super::notice::{Notice, Order};
 use super::observation::{Observation, Observed};
+use crate::apiserver::listen::raise_file_limit;
 use crate::clock;
 use crate::fleet::{self, World};
 use crate::ids::AddonId;
-use crate::apiserver::listen::raise_file_limit;
 use crate::measure::host;
 use crate::measure::process::Watched;
 use crate::measure::{Figures, Progress, Role};
@@ -124,7 +124,8 @@ pub fn run(
     for member in &crew.members {
         observation.enrol(&member.child.name, member.role, member.child.pid);
     }
-    let mut watch = Watch { world: Arc::clone(world), crew, observation, events, epoch, commits: BTreeMap::new(), driven: false };
+    let mut watch =
+        Watch { world: Arc::clone(world), crew, observation, events, epoch, commits: BTreeMap::new(), driven: false };
     let ending = watch.until_the_end(&heard, epoch + scenario.run.timeout, progress);
     let (ended, day) = (clock::now(), clock::unix());
     runtime.shutdown_background();

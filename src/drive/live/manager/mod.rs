@@ -12,6 +12,10 @@
 //! (200,000 requests at 25 us = 5 s), 3 Application events and 12 Flux events (600,000 at 10 us = 6 s), 4 rounds without
 //! calls (160,000 at 2 us = 0.3 s), 40,000 translations at 20 us = 0.8 s: 12 s of CPU. Memory: 2.6 KB per app in the
 //! index and 16 KB per watch (kube's reader alone takes 8): 40,000 watches are 640 MB.
+//!
+//! Measured on two busy cores, optimised build without LTO, 1,000 mock leaves x 4 apps up to `Synced`, namespaces created
+//! on the way: 2.42 s of CPU for 17,572 calls and 21,004 watch events on 3 connections, 12,000 objects held. Taken
+//! tenfold that is above the arithmetic: a call costs about twice what was assumed.
 
 mod access;
 mod index;
@@ -27,17 +31,19 @@ pub(crate) use index::{AppIds, Share};
 use super::reporter::Reporter;
 use crate::calls::{Op, Tally};
 use crate::clock;
+use crate::measure::Signal;
 use crate::reconcile::{Backoff, Body, Queue, Resync, Rules, TokenBucket};
 use crate::scenario::Manager;
 use crate::seed::Seed;
+use crate::units::{Span, Time};
 pub(in crate::drive::live) use access::Pools;
-pub(in crate::drive::live) use wire::Route;
 use index::{Index, Wish};
 use parking_lot::{Mutex, MutexGuard};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
+pub(in crate::drive::live) use wire::Route;
 use wire::Traffic;
 
 /// What a manager is told.
@@ -124,6 +130,8 @@ struct Shared {
     watches: AtomicU64,
     watches_max: AtomicU64,
     watch_events: AtomicU64,
+    /// When the length of the queue was told last.
+    depth_at: AtomicU64,
     /// There is work in the queue.
     work: Notify,
     /// The alarm clock must look at its deadline anew.
@@ -185,6 +193,25 @@ impl Shared {
     }
 }
 
+/// The length of the queue is told at most so often, and only while there is work.
+const DEPTH_EVERY: Span = Span::from_millis(100);
+
+impl Shared {
+    /// Tells how long the queue is, if that was not told just now.
+    fn tell_depth(&self, now: Time) {
+        let last = self.depth_at.load(Ordering::Relaxed);
+        if now.since(Time(last)) < DEPTH_EVERY {
+            return;
+        }
+        self.depth_at.store(now.0, Ordering::Relaxed);
+        let index = self.index.lock();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (ready, waiting) = (count(index.queue.depth()), count(index.queue.waiting()));
+        drop(index);
+        self.reporter.signal(Signal::QueueDepth { shard: self.shard, at: now, ready, waiting });
+    }
+}
+
 /// Works until `stop` resolves; calls `ready` once when the first list of Applications is complete.
 ///
 /// # Errors
@@ -237,6 +264,8 @@ async fn manage(
         () = working => {}
         () = stop => {}
     }
+    shared.depth_at.store(0, Ordering::Relaxed);
+    shared.tell_depth(clock::now());
     Ok(count(&shared))
 }
 
@@ -267,6 +296,7 @@ fn share(settings: Settings) -> Result<Arc<Shared>, ManagerError> {
         watches: AtomicU64::new(0),
         watches_max: AtomicU64::new(0),
         watch_events: AtomicU64::new(0),
+        depth_at: AtomicU64::new(0),
         work: Notify::new(),
         alarm: Notify::new(),
         armed: AtomicU64::new(u64::MAX),

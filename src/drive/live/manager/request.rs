@@ -198,3 +198,6 @@ fn problem_text(index: &Index, entry: &Entry, problem: Problem) -> String {
 fn to_bytes(value: &Value) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

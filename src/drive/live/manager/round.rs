@@ -6,7 +6,7 @@
 use super::index::{Shown, Start};
 use super::object::Object;
 use super::request::{self, Context};
-use super::wire::Route;
+use super::wire::{Answer as HttpAnswer, Route};
 use super::{Shared, hub_problem};
 use crate::calls::{CallKey, Op, Reply, Target, Verb};
 use crate::clock;
@@ -17,7 +17,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
 use http::{Response, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde_json::Value;
 use smallvec::SmallVec;
 use std::time::Duration;
@@ -42,6 +41,7 @@ pub(super) async fn work(shared: &Shared) {
             shared.arm(&mut index);
             index.apps[key as usize].id
         };
+        shared.tell_depth(now);
         if let Some(app) = id
             && round.outcome.verdict != Verdict::Ignored
         {
@@ -241,13 +241,13 @@ impl Caller<'_> {
 }
 
 /// `Retry-After` in seconds, as Kubernetes sends it.
-fn retry_after(response: &Response<Incoming>) -> Option<Duration> {
+fn retry_after(response: &Response<HttpAnswer>) -> Option<Duration> {
     let seconds: u64 = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(PAUSE_MAX_S)))
 }
 
 /// Reads the body to its end: a stream dropped halfway would be reset. Its bytes only if they are wanted.
-async fn read(response: Response<Incoming>, keep: bool) -> Option<Bytes> {
+async fn read(response: Response<HttpAnswer>, keep: bool) -> Option<Bytes> {
     let mut body = response.into_body();
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {

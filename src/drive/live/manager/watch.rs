@@ -7,7 +7,7 @@
 use super::access;
 use super::index::{Registered, Shown, object_id};
 use super::object::{Collection, Object, split_server};
-use super::wire::WireError;
+use super::wire::{Answer, WireError};
 use super::{Shared, round};
 use crate::calls::{Kind, ObjectId, Target, Verb};
 use crate::clock;
@@ -18,7 +18,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::StreamExt;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use kube::client::Body;
 use kube::{Api, Client};
 use kube_runtime::watcher::{self, Config, Event};
@@ -48,9 +47,9 @@ const SETTLE: Span = Span::from_millis(200);
 pub(super) struct Router(pub(super) Arc<Shared>);
 
 impl tower::Service<Request<Body>> for Router {
-    type Response = Response<Incoming>;
+    type Response = Response<Answer>;
     type Error = WireError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, WireError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, WireError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), WireError>> {
         Poll::Ready(Ok(()))
@@ -116,20 +115,22 @@ async fn watch(shared: &Shared, api: Api<Object>, config: Config, salt: u64, sin
                     }
                 }
                 Err(error) => {
+                    let (since, failures) = *failing.get_or_insert((clock::now(), 0));
+                    failing = Some((since, failures + 1));
                     let code = code_of(&error);
-                    let since = *failing.get_or_insert((clock::now(), 0));
-                    if sink.failed(code, since.0).is_break() {
+                    // A stream that broke or fell behind goes on by itself; one that does not open is another matter.
+                    let resumable = matches!(error, watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_));
+                    if !resumable && sink.failed(code, since).is_break() {
                         return;
                     }
                     if matches!(code, 400 | 422) {
                         // No streaming lists before Kubernetes 1.32.
                         config.initial_list_strategy = watcher::InitialListStrategy::ListWatch;
                     }
-                    failing = Some((since.0, since.1 + 1));
-                    let pause = retry_after(&error).unwrap_or_else(|| BACKOFF.delay(since.1));
+                    let pause = retry_after(&error).unwrap_or_else(|| BACKOFF.delay(failures));
                     tracing::debug!("watch: {error}; again in {pause}");
                     tokio::time::sleep(pause.to_std()).await;
-                    if !is_resumable(&error) {
+                    if !resumable {
                         break;
                     }
                 }
@@ -142,21 +143,19 @@ async fn watch(shared: &Shared, api: Api<Object>, config: Config, salt: u64, sin
 /// Whether the event proves that the watch works.
 fn take(sink: &mut impl Sink, event: Event<Object>) -> bool {
     match event {
-        Event::Init => sink.listing(),
-        Event::InitApply(object) => sink.applied(object, Shown::Listed),
+        Event::Init => {
+            sink.listing();
+            return false;
+        }
+        Event::InitApply(object) => {
+            sink.applied(object, Shown::Listed);
+            return false;
+        }
         Event::Apply(object) => sink.applied(object, Shown::Seen),
         Event::Delete(object) => sink.deleted(&object),
-        Event::InitDone => {
-            sink.listed();
-            return true;
-        }
+        Event::InitDone => sink.listed(),
     }
-    false
-}
-
-/// 410 and broken streams: the watcher itself knows how to go on.
-const fn is_resumable(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_))
+    true
 }
 
 fn status_of(error: &watcher::Error) -> Option<&kube::core::Status> {

@@ -1,8 +1,9 @@
 //! Requests over a few shared connections.
 //!
 //! In: requests with a path, and a [`Route`] that says where it leads. Out: responses as they stream in. API servers
-//! behind one address and one authority share a pool of HTTP/2 connections, and each server always uses the same one of
-//! them; a server without HTTP/2 gets HTTP/1.1 and as many connections as it has requests at once.
+//! behind one address and one authority share a pool of HTTP/2 lines, and each server always uses the same one of them.
+//! A line is one connection, and one more whenever the server's limit of streams is reached: watches never end, so they
+//! must not starve calls. A server without HTTP/2 gets HTTP/1.1 and as many connections as it has requests at once.
 //!
 //! Arithmetic: 10,000 leaves x 4 watches are 40,000 streams; at 2.5 KiB each that is 100 MB in one process and two
 //! connections instead of 40,000. All of them together may be unread for 16 MiB before one stalls the others.
@@ -20,7 +21,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -92,11 +93,11 @@ pub(in crate::drive::live) struct Route {
     authorization: Option<HeaderValue>,
 }
 
-/// One connection, made when first needed and made anew when it breaks.
+/// Connections to one address, made when needed and made anew when they break.
 #[derive(Debug)]
 struct Line {
     address: Address,
-    speaks: RwLock<Option<Speaks>>,
+    open: RwLock<Vec<Speaks>>,
     connecting: tokio::sync::Mutex<()>,
 }
 
@@ -110,8 +111,63 @@ struct Address {
 
 #[derive(Clone, Debug)]
 enum Speaks {
-    Http2(http2::SendRequest<Body>),
+    Http2(http2::SendRequest<Body>, Arc<Streams>),
     Http1(Box<legacy::Client<Address, Body>>),
+}
+
+/// The streams of one connection.
+#[derive(Debug)]
+struct Streams {
+    used: AtomicUsize,
+    /// How many the server allows, as far as it has said so.
+    limit: AtomicUsize,
+}
+
+/// A stream in use, given back when it is dropped.
+#[derive(Debug)]
+struct Slot(Arc<Streams>);
+
+impl Slot {
+    /// Takes a stream if there is one left.
+    fn take(streams: &Arc<Streams>) -> Option<Self> {
+        let room = streams.used.fetch_add(1, Ordering::Relaxed) < streams.limit.load(Ordering::Relaxed);
+        // Without room the slot is dropped at once, which gives the stream back.
+        let slot = Self(streams.clone());
+        room.then_some(slot)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.used.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of a response; its stream is in use until it is dropped.
+#[derive(Debug)]
+pub(in crate::drive::live) struct Answer {
+    body: Incoming,
+    _slot: Option<Slot>,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
 }
 
 impl Pool {
@@ -130,7 +186,7 @@ impl Pool {
         };
         let line = |_| {
             let connecting = tokio::sync::Mutex::new(());
-            Arc::new(Line { address: address.clone(), speaks: RwLock::new(None), connecting })
+            Arc::new(Line { address: address.clone(), open: RwLock::new(Vec::new()), connecting })
         };
         Self { lines: (0..size.max(1)).map(line).collect() }
     }
@@ -144,7 +200,7 @@ impl Pool {
 
 impl Route {
     /// Sends a request whose URI is a path; its prefix, token and names are added.
-    pub(in crate::drive::live) async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, WireError> {
+    pub(in crate::drive::live) async fn send(&self, mut request: Request<Body>) -> Result<Response<Answer>, WireError> {
         let address = &self.line.address;
         let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
         let full: Bytes = if self.prefix.is_empty() {
@@ -162,32 +218,43 @@ impl Route {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::AUTHORIZATION, authorization.clone());
         }
-        match self.line.speaks().await? {
-            Speaks::Http2(mut sender) => sender.send_request(request).await.map_err(|e| address.broken(&e)),
-            Speaks::Http1(client) => client.request(request).await.map_err(|e| address.broken(&e)),
-        }
+        let (response, slot) = match self.line.speaks().await? {
+            (Speaks::Http2(mut sender, _), slot) => {
+                (sender.send_request(request).await.map_err(|e| address.broken(&e))?, slot)
+            }
+            (Speaks::Http1(client), _) => (client.request(request).await.map_err(|e| address.broken(&e))?, None),
+        };
+        Ok(response.map(|body| Answer { body, _slot: slot }))
     }
 }
 
 impl Line {
-    fn open(&self) -> Option<Speaks> {
-        match &*self.speaks.read() {
-            Some(Speaks::Http2(sender)) if sender.is_closed() => None,
-            other => other.clone(),
-        }
+    /// An open connection with room for one more stream, which is taken.
+    fn with_room(&self) -> Option<(Speaks, Option<Slot>)> {
+        self.open.read().iter().find_map(|open| match open {
+            Speaks::Http1(_) => Some((open.clone(), None)),
+            Speaks::Http2(sender, _) if sender.is_closed() => None,
+            Speaks::Http2(_, streams) => Slot::take(streams).map(|slot| (open.clone(), Some(slot))),
+        })
     }
 
-    async fn speaks(&self) -> Result<Speaks, WireError> {
-        if let Some(open) = self.open() {
+    async fn speaks(&self) -> Result<(Speaks, Option<Slot>), WireError> {
+        if let Some(open) = self.with_room() {
             return Ok(open);
         }
         let _one_at_a_time = self.connecting.lock().await;
-        if let Some(open) = self.open() {
+        if let Some(open) = self.with_room() {
             return Ok(open);
         }
         let speaks = self.address.connect().await?;
-        *self.speaks.write() = Some(speaks.clone());
-        Ok(speaks)
+        let slot = match &speaks {
+            Speaks::Http1(_) => None,
+            Speaks::Http2(_, streams) => Slot::take(streams),
+        };
+        let mut open = self.open.write();
+        open.retain(|old| !matches!(old, Speaks::Http2(sender, _) if sender.is_closed()));
+        open.push(speaks.clone());
+        Ok((speaks, slot))
     }
 }
 
@@ -205,10 +272,10 @@ impl Address {
             Stream::Tls(stream) => Some(stream.get_ref().1.alpn_protocol() == Some(b"h2")),
         };
         if negotiated != Some(false) {
-            let mut sender = shake_hands(stream).await.map_err(|e| failed(chain(&e)))?;
+            let (mut sender, streams) = shake_hands(stream).await.map_err(|e| failed(chain(&e)))?;
             // Without TLS nothing is negotiated: whether the server speaks HTTP/2 shows when it is asked something.
             if negotiated == Some(true) || self.answers(&mut sender).await {
-                return Ok(Speaks::Http2(sender));
+                return Ok(Speaks::Http2(sender, streams));
             }
         }
         let mut builder = legacy::Client::builder(TokioExecutor::new());
@@ -248,8 +315,8 @@ impl Address {
     }
 }
 
-async fn shake_hands(stream: Stream) -> hyper::Result<http2::SendRequest<Body>> {
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+async fn shake_hands(stream: Stream) -> hyper::Result<(http2::SendRequest<Body>, Arc<Streams>)> {
+    let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_connection_window_size(CONNECTION_WINDOW)
         .initial_stream_window_size(STREAM_WINDOW)
@@ -257,9 +324,16 @@ async fn shake_hands(stream: Stream) -> hyper::Result<http2::SendRequest<Body>> 
         .keep_alive_timeout(PROBE)
         .handshake(TokioIo::new(stream))
         .await?;
+    let limit = AtomicUsize::new(connection.current_max_send_streams());
+    let streams = Arc::new(Streams { used: AtomicUsize::new(0), limit });
+    let told = streams.clone();
     // Its end shows as `is_closed`; why it ended, every request on it is told.
-    tokio::spawn(connection);
-    Ok(sender)
+    tokio::spawn(std::future::poll_fn(move |cx| {
+        let polled = Pin::new(&mut connection).poll(cx);
+        told.limit.store(connection.current_max_send_streams(), Ordering::Relaxed);
+        polled
+    }));
+    Ok((sender, streams))
 }
 
 /// The error and all its causes: hyper keeps the interesting part inside.
@@ -381,3 +455,6 @@ impl AsyncWrite for Metered {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

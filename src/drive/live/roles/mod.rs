@@ -87,8 +87,11 @@ pub fn play(role: Role, settings: &Path) -> Result<(), RoleError> {
 const THREADS: usize = 2;
 
 fn serve(role: impl Future<Output = Result<(), RoleError>>) -> Result<(), RoleError> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).thread_name("serve").enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("serve")
+        .enable_all()
+        .build()?;
     let played = runtime.block_on(role);
     runtime.shutdown_background();
     played

@@ -28,7 +28,12 @@ pub(super) struct Server {
 }
 
 /// Starts to serve and tells the harness where. Names are given in the order of the clusters.
-pub(super) fn start(clusters: Arc<Clusters>, names: Vec<String>, role: Role, reporter: &Reporter) -> Result<Server, RoleError> {
+pub(super) fn start(
+    clusters: Arc<Clusters>,
+    names: Vec<String>,
+    role: Role,
+    reporter: &Reporter,
+) -> Result<Server, RoleError> {
     raise_file_limit();
     let server_error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
     let authority = Arc::new(Authority::generate().map_err(|e| server_error(&e))?);

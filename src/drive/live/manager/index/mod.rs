@@ -136,3 +136,5 @@ pub(super) fn object_id(cluster: u32, kind: Kind, namespace: &str, name: &str) -
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::fixture;

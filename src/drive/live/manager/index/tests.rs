@@ -12,8 +12,21 @@ use serde_json::{Value, json};
 
 const NOW: Time = Time(100_000_000_000);
 
+/// An index that knows one Application, `web`.
+pub(in crate::drive::live::manager) fn fixture(behaviour: Behaviour) -> Index {
+    let mut index = behaving(Share::All, behaviour);
+    let mut app = application("web", "a", &AUTO_CREATE);
+    app["metadata"]["finalizers"] = json!(["example.org/other", crate::reconcile::render::FINALIZER]);
+    apply(&mut index, &app);
+    index
+}
+
 fn index(share: Share) -> Index {
-    let rules = Rules { behaviour: Behaviour::Fixed, client_cache: true };
+    behaving(share, Behaviour::Fixed)
+}
+
+fn behaving(share: Share, behaviour: Behaviour) -> Index {
+    let rules = Rules { behaviour, client_cache: true };
     let api = FluxApi { source: "v1".into(), kustomize: "v1".into(), helm: "v2".into() };
     let queue = Queue::new(Backoff { base: Span::from_millis(5), max: Span::from_secs(1) });
     let resync = Resync { period: Span::ZERO, jitter: Span::ZERO, seed: Seed::new(1) };
