@@ -69,6 +69,11 @@ fn status(spec: &Value, conditions: &[[&str; 4]], time: &str) -> Value {
     json!({ "acceptedNames": names(spec), "conditions": conditions, "storedVersions": stored_versions(spec) })
 }
 
+/// The status of a definition that nobody has looked at yet.
+pub(super) fn unaccepted(spec: &Value) -> Value {
+    json!({ "acceptedNames": { "kind": "", "plural": "" }, "conditions": [], "storedVersions": stored_versions(spec) })
+}
+
 /// A definition as it is once established, for profiles.
 pub(super) fn established(crd: &Value) -> Value {
     let mut crd = crd.clone();
@@ -110,14 +115,15 @@ impl Cluster {
     fn establish(&self, state: &mut State, crd: &Arc<Object>, now: Now) {
         let time = instant::format(now.unix_secs());
         let spec = crd.field("spec").cloned().unwrap_or_default();
-        if let Some(conflict) = self.name_conflict(state, crd, &spec) {
-            let (reason, message) = conflict;
+        let (free, conflict) = self.free_names(state, crd, &spec);
+        if let Some((reason, taken)) = conflict {
             let mut refused = status(&spec, &[], &time);
+            let message = format!("{taken:?} is already in use");
             refused["conditions"] = json!([
                 condition("NamesAccepted", "False", reason, &message, &time),
                 condition("Established", "False", "NotAccepted", "not all names are accepted", &time),
             ]);
-            refused["acceptedNames"] = json!({ "kind": "", "plural": "" });
+            refused["acceptedNames"] = free;
             self.set_status(state, crd, refused, now);
             return;
         }
@@ -151,21 +157,36 @@ impl Cluster {
         self.commit(state, written, now)
     }
 
-    fn name_conflict(&self, state: &State, crd: &Object, spec: &Value) -> Option<(&'static str, String)> {
+    /// The names that no other definition of the group has, and the last conflict: each name is accepted or refused by
+    /// itself (`apiextensions-apiserver/pkg/controller/status`).
+    fn free_names(&self, state: &State, crd: &Object, spec: &Value) -> (Value, Option<(&'static str, String)>) {
         let group = spec["group"].as_str().unwrap_or_default();
-        for other in state.catalog.resources().iter().filter(|one| one.group == group) {
-            if format!("{}.{}", other.plural, other.group) == *crd.meta.name {
-                continue;
-            }
-            let taken = |text: &Value, by: &str| text.as_str().is_some_and(|text| text == by);
-            if taken(&spec["names"]["plural"], &other.plural) {
-                return Some(("PluralConflict", format!("\"{}\" is already in use", other.plural)));
-            }
-            if taken(&spec["names"]["kind"], &other.kind) {
-                return Some(("KindConflict", format!("\"{}\" is already in use", other.kind)));
+        let others = || {
+            let own = |other: &Resource| format!("{}.{}", other.plural, other.group) == *crd.meta.name;
+            state.catalog.resources().iter().filter(move |other| other.group == group && !own(other))
+        };
+        let path = |text: &str| {
+            others().any(|o| text == o.plural || text == o.singular || o.short_names.iter().any(|s| s == text))
+        };
+        let kind = |text: &str| others().any(|o| text == o.kind || text == o.list_kind);
+        let asked = names(spec);
+        let mut free = json!({ "kind": "", "plural": "" });
+        let mut conflict = None;
+        let checks: [(&str, &'static str, &dyn Fn(&str) -> bool); 4] = [
+            ("plural", "PluralConflict", &path),
+            ("singular", "SingularConflict", &path),
+            ("kind", "KindConflict", &kind),
+            ("listKind", "ListKindConflict", &kind),
+        ];
+        for (name, reason, taken) in checks {
+            let text = asked[name].as_str().unwrap_or_default();
+            if taken(text) {
+                conflict = Some((reason, text.to_owned()));
+            } else {
+                free[name] = json!(text);
             }
         }
-        None
+        (free, conflict)
     }
 
     fn definitions(&self, state: &State) -> Vec<Arc<Object>> {

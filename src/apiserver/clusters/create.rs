@@ -44,8 +44,8 @@ impl Cluster {
         {
             fields.remove("status");
         }
-        super::kinds::before_create(self, resource, &mut value);
-        let Prepared { mut object, warnings } = prepare(request, None, value, tracked, now)?;
+        super::kinds::before_create(resource, &mut value);
+        let Prepared { mut object, warnings } = prepare(self, request, None, value, tracked, now)?;
         object.meta.created = now.unix_secs();
         object.meta.generation = u64::from(resource.tracks_generation);
         let mut state = self.state.lock();

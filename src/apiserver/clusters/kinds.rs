@@ -20,13 +20,21 @@ fn is(resource: &Resource, group: &str, plural: &str) -> bool {
 }
 
 /// What a new object gets from the server, before defaults.
-pub(super) fn before_create(cluster: &Cluster, resource: &Resource, value: &mut Value) {
+pub(super) fn before_create(resource: &Resource, value: &mut Value) {
     if is(resource, "", "namespaces") {
         let name = value["metadata"]["name"].clone();
         if !value["metadata"]["labels"].is_object() {
             value["metadata"]["labels"] = json!({});
         }
         value["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+    } else if crds::is_crd(resource) {
+        crds::fill(value);
+    }
+}
+
+/// What a new object gets from the server when it is stored: nobody owns it.
+pub(super) fn assign_new(cluster: &Cluster, resource: &Resource, value: &mut Value) {
+    if is(resource, "", "namespaces") {
         if !value["spec"].is_object() {
             value["spec"] = json!({});
         }
@@ -37,7 +45,7 @@ pub(super) fn before_create(cluster: &Cluster, resource: &Resource, value: &mut 
     } else if is(resource, "", "services") {
         allocate(cluster, value);
     } else if crds::is_crd(resource) {
-        crds::fill(value);
+        value["status"] = crds::unaccepted(&value["spec"]);
     }
 }
 
@@ -107,14 +115,16 @@ pub(super) fn before_defaults(resource: &Resource, old: Option<&Value>, value: &
     if crds::is_crd(resource) && old.is_some() {
         crds::fill(value);
     }
-    drop_nulls(value);
+    drop_nulls(resource, value);
 }
 
 /// Indexing for reading may leave nulls behind at the top level.
-fn drop_nulls(value: &mut Value) {
+fn drop_nulls(resource: &Resource, value: &mut Value) {
     if let Value::Object(fields) = value {
         fields.retain(|_, field| !field.is_null());
-        for name in ["metadata", "spec"] {
+        // What a custom resource's schema lets be null stays null.
+        let parts: &[&str] = if resource.custom { &["metadata"] } else { &["metadata", "spec"] };
+        for &name in parts {
             if let Some(Value::Object(part)) = fields.get_mut(name) {
                 part.retain(|_, field| !field.is_null());
             }
@@ -130,7 +140,7 @@ pub(super) fn after_defaults(resource: &Resource, old: Option<&Value>, value: &m
             value["spec"]["finalizers"] = old["spec"]["finalizers"].clone();
         }
     }
-    drop_nulls(value);
+    drop_nulls(resource, value);
 }
 
 /// Paths that never change after creation, by kind.

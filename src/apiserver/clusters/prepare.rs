@@ -1,7 +1,7 @@
 //! From what a client sent to an object that may be stored: decoding, the identity that the server owns, and the
 //! pipeline of the schema (prune, defaults, managed fields, validation) in the order of the real server.
 
-use super::kinds;
+use super::{Cluster, kinds};
 use crate::apiserver::apply::{TrackInput, track};
 use crate::apiserver::defaults::{assign, defaults};
 use crate::apiserver::failure::{Cause, Failure};
@@ -149,6 +149,7 @@ pub(super) fn own_old(metadata: &mut Value, old: &Value) {
 
 /// Runs the schema's pipeline. `tracked` says that managed fields are up to date already (apply).
 pub(super) fn prepare(
+    cluster: &Cluster,
     request: &Request<'_>,
     old: Option<&Value>,
     mut value: Value,
@@ -167,6 +168,7 @@ pub(super) fn prepare(
     }
     if old.is_none() {
         assign(resource, &mut value);
+        kinds::assign_new(cluster, resource, &mut value);
     }
     let mut errors: Vec<Cause> = match validate(resource, old, &value) {
         Ok(()) => Vec::new(),

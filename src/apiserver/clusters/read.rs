@@ -38,7 +38,7 @@ impl Cluster {
         let found = self.find(&state, request.resource, request.namespace.unwrap_or_default(), name);
         drop(state);
         match found {
-            Some(object) => Ok(Response::Object { code: 200, object, warnings: warnings(request) }),
+            Some(object) => Ok(Response::Object { code: 200, object, warnings: Vec::new() }),
             None => Err(not_found(request.resource, name).into()),
         }
     }
@@ -103,10 +103,6 @@ impl Cluster {
 /// Where a page starts: in a list of one namespace that name counts, whatever the token says.
 fn after<'a>(page: &'a Page, request: &Request<'a>) -> (&'a str, &'a str) {
     (request.namespace.filter(|_| request.resource.namespaced).unwrap_or(&page.namespace), &page.name)
-}
-
-fn warnings(request: &Request<'_>) -> Vec<String> {
-    request.resource.deprecation.iter().cloned().collect()
 }
 
 /// A resourceVersion of a read; empty is 0.

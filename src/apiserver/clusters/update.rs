@@ -65,7 +65,7 @@ impl Cluster {
         now: Now,
     ) -> Result<Option<Response>, Box<Failure>> {
         own_old(&mut value["metadata"], &old_value["metadata"]);
-        let Prepared { mut object, warnings } = prepare(request, Some(old_value), value, tracked, now)?;
+        let Prepared { mut object, warnings } = prepare(self, request, Some(old_value), value, tracked, now)?;
         // The header's own fields come from the header, not from their text.
         (object.meta.uid, object.meta.created) = (old.meta.uid, old.meta.created);
         (object.meta.deleted, object.meta.grace) = (old.meta.deleted, old.meta.grace);

@@ -24,9 +24,11 @@ impl Cluster {
         let selector = Selector::parse(resource, options.label_selector, fields)?;
         let version = match options.resource_version {
             "" => 0,
-            text => text
-                .parse::<u64>()
-                .map_err(|_| Failure::bare(format!("strconv.ParseUint: parsing {text:?}: invalid syntax")))?,
+            text => text.parse::<u64>().map_err(|_| {
+                Failure::bare(format!(
+                    "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+                ))
+            })?,
         };
         let initial = options.send_initial_events.unwrap_or(version == 0);
         let alarm = self.alarm(request, now);

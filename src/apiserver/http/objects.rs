@@ -218,6 +218,12 @@ fn json_body<'b>(
 }
 
 fn render(call: &Call<'_>, answer: Answer, asked: &Resource, view: View) -> Result<Response<AnswerBody>, Failure> {
+    let mut response = rendered(call, answer, asked, view)?;
+    reply::warn(&mut response, asked.deprecation.as_slice());
+    Ok(response)
+}
+
+fn rendered(call: &Call<'_>, answer: Answer, asked: &Resource, view: View) -> Result<Response<AnswerBody>, Failure> {
     let reply = call.reply;
     match answer {
         Answer::Object { code, object, warnings } => {

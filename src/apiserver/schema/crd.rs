@@ -79,7 +79,7 @@ fn resource(spec: &Value, version: &Value, versions: &[String]) -> Resource {
         selectable_fields: items(&version["selectableFields"]).map(|one| text(one, "jsonPath")).collect(),
         scale,
         deprecation: (version["deprecated"] == true)
-            .then(|| or(text(version, "deprecationWarning"), format!("{api_version} {kind} is deprecated"))),
+            .then(|| or(text(version, "deprecationWarning"), deprecation(spec, version, versions))),
         schema: TypeRef { types: Arc::new(types), id },
         versions: versions.to_vec(),
         resets: resets(has_status),
@@ -88,6 +88,20 @@ fn resource(spec: &Value, version: &Value, versions: &[String]) -> Resource {
         version: name,
         kind,
         plural,
+    }
+}
+
+/// The warning of a version, with the one to use instead if a better one is served.
+fn deprecation(spec: &Value, version: &Value, versions: &[String]) -> String {
+    let (group, kind) = (text(spec, "group"), text(&spec["names"], "kind"));
+    let named = |name: &str| format!("{group}/{name} {kind}");
+    let sound = |name: &&String| items(&spec["versions"]).any(|one| one["name"] == **name && one["deprecated"] != true);
+    let own = text(version, "name");
+    // Best first.
+    let better = versions.iter().take_while(|name| **name != own).find(sound);
+    match better {
+        Some(better) => format!("{} is deprecated; use {}", named(&own), named(better)),
+        None => format!("{} is deprecated", named(&own)),
     }
 }
 

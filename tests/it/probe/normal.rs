@@ -45,8 +45,8 @@ impl Words {
             Value::String(text) => Value::String(self.text(key, &text)),
             Value::Array(items) => {
                 let mut items: Vec<_> = items.into_iter().map(|item| self.value(key, item)).collect();
-                if key == "causes" {
-                    // A set: upstream collects them from maps.
+                if key == "causes" || key == "resources" {
+                    // Sets: upstream collects them from maps.
                     items.sort_by_key(Value::to_string);
                 }
                 Value::Array(items)
