@@ -8,7 +8,8 @@
 #[path = "../tests/it/probe/mod.rs"]
 mod probe;
 
-use probe::{corpus, play};
+use probe::{corpus, play, script};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,7 +26,10 @@ async fn main() -> ExitCode {
     let found =
         corpus::play_all(&client, root, &run, |name| files.is_empty() || files.iter().any(|file| file == name)).await;
     if command == "record" {
-        corpus::write(root, &found);
+        if let Err(error) = write(root, &found) {
+            eprintln!("cannot write the transcripts: {error}");
+            return ExitCode::from(3);
+        }
         eprintln!("{} probes recorded", found.len());
         return ExitCode::SUCCESS;
     }
@@ -40,6 +44,25 @@ async fn main() -> ExitCode {
     for name in known.keys().filter(|name| !differences.contains_key(*name)) {
         println!("{name}\n    no longer differs: take it out of deviations.yaml");
     }
+    let items: BTreeSet<_> =
+        script::corpus(root).into_values().flat_map(|file| file.probes).flat_map(|p| p.items).collect();
+    println!("{} items of the contract are probed", items.len());
     println!("{} probes, {} differ, {unknown} of them unknown", found.len(), differences.len());
     if unknown == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Writes transcripts, one file per file of probes, one line per step.
+fn write(root: &Path, transcripts: &corpus::Transcripts) -> std::io::Result<()> {
+    let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    for ((file, probe), steps) in transcripts {
+        let text = files.entry(file).or_default();
+        for (nth, step) in steps.iter().enumerate() {
+            text.push_str(&serde_json::json!([probe, nth, step]).to_string());
+            text.push('\n');
+        }
+    }
+    for (file, text) in files {
+        std::fs::write(root.join(format!("tests/probes/transcripts/{file}.jsonl")), text)?;
+    }
+    Ok(())
 }

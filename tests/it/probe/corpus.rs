@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A transcript per probe, by the name of its file and its own.
-pub type Transcripts = BTreeMap<(String, String), Vec<Value>>;
+pub(crate) type Transcripts = BTreeMap<(String, String), Vec<Value>>;
 
 /// A difference that is known.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Deviation {
+pub(crate) struct Deviation {
     /// `file: name of the probe`.
     pub probe: String,
     pub reason: String,
@@ -23,7 +23,7 @@ pub struct Deviation {
 /// Plays all probes of the files that `wanted` accepts.
 ///
 /// `run` makes the names of this run its own: a real server without controllers never forgets a namespace.
-pub async fn play_all(client: &Client, root: &Path, run: &str, wanted: impl Fn(&str) -> bool) -> Transcripts {
+pub(crate) async fn play_all(client: &Client, root: &Path, run: &str, wanted: impl Fn(&str) -> bool) -> Transcripts {
     let crds = script::crds(root);
     let mut transcripts = Transcripts::new();
     for (name, file) in script::corpus(root).iter().filter(|(name, _)| wanted(name)) {
@@ -40,23 +40,8 @@ pub async fn play_all(client: &Client, root: &Path, run: &str, wanted: impl Fn(&
     transcripts
 }
 
-/// Writes transcripts, one file per file of probes, one line per step.
-pub fn write(root: &Path, transcripts: &Transcripts) {
-    let mut files: BTreeMap<&str, String> = BTreeMap::new();
-    for ((file, probe), steps) in transcripts {
-        let text = files.entry(file).or_default();
-        for (nth, step) in steps.iter().enumerate() {
-            text.push_str(&serde_json::json!([probe, nth, step]).to_string());
-            text.push('\n');
-        }
-    }
-    for (file, text) in files {
-        std::fs::write(root.join(format!("tests/probes/transcripts/{file}.jsonl")), text).unwrap();
-    }
-}
-
 /// Reads all committed transcripts.
-pub fn read(root: &Path) -> Transcripts {
+pub(crate) fn read(root: &Path) -> Transcripts {
     let mut transcripts = Transcripts::new();
     for entry in std::fs::read_dir(root.join("tests/probes/transcripts")).unwrap() {
         let path = entry.unwrap().path();
@@ -70,14 +55,14 @@ pub fn read(root: &Path) -> Transcripts {
 }
 
 /// What differs and is known to.
-pub fn deviations(root: &Path) -> BTreeMap<String, String> {
+pub(crate) fn deviations(root: &Path) -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(root.join("tests/probes/deviations.yaml")).unwrap();
     let list: Vec<Deviation> = serde_saphyr::from_str(&text).unwrap();
     list.into_iter().map(|deviation| (deviation.probe, deviation.reason)).collect()
 }
 
 /// The first difference of every probe that has one, by `file: probe`.
-pub fn compare(expected: &Transcripts, found: &Transcripts) -> BTreeMap<String, String> {
+pub(crate) fn compare(expected: &Transcripts, found: &Transcripts) -> BTreeMap<String, String> {
     let mut differences = BTreeMap::new();
     for ((file, probe), steps) in found {
         let key = format!("{file}: {probe}");

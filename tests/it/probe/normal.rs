@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The transcript of one probe in comparable form.
-pub fn normalise(transcript: Vec<Value>, group: &str, ns: &str) -> Vec<Value> {
+pub(crate) fn normalise(transcript: Vec<Value>, group: &str, ns: &str) -> Vec<Value> {
     let mut versions = BTreeSet::new();
     transcript.iter().for_each(|entry| collect_versions(entry, &mut versions));
     let ranks =
@@ -140,7 +140,7 @@ fn is_instant(text: &str) -> bool {
 }
 
 /// The first place where two values differ, as a JSON pointer with both sides; `None` if they are equal.
-pub fn first_difference(expected: &Value, found: &Value) -> Option<String> {
+pub(crate) fn first_difference(expected: &Value, found: &Value) -> Option<String> {
     fn walk(path: &str, expected: Option<&Value>, found: Option<&Value>) -> Option<String> {
         match (expected, found) {
             (Some(Value::Object(a)), Some(Value::Object(b))) => {

@@ -19,7 +19,7 @@ const ATTEMPTS: usize = 150;
 const USUAL: [&str; 3] = ["content-type", "retry-after", "warning"];
 
 /// A client for the current context of a kubeconfig.
-pub async fn connect(kubeconfig: &std::path::Path) -> Client {
+pub(crate) async fn connect(kubeconfig: &std::path::Path) -> Client {
     let config = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
     let mut config =
         kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.unwrap();
@@ -58,7 +58,7 @@ fn parse(bytes: &[u8]) -> Value {
 }
 
 /// Makes what the probes of a file stand on: its custom resource definitions, established and served.
-pub async fn prepare(client: &Client, group: &str, file: &File, crds: &BTreeMap<String, Value>) {
+pub(crate) async fn prepare(client: &Client, group: &str, file: &File, crds: &BTreeMap<String, Value>) {
     let variables = Variables([("group".to_owned(), group.to_owned())].into());
     for crd in &file.crds {
         let crd = variables.fill_value(crds.get(crd).unwrap_or_else(|| panic!("no {crd} in crds.yaml")));
@@ -72,7 +72,8 @@ pub async fn prepare(client: &Client, group: &str, file: &File, crds: &BTreeMap<
             (crd["spec"]["group"].as_str().unwrap(), crd["spec"]["names"]["plural"].as_str().unwrap());
         let version = crd["spec"]["versions"][0]["name"].as_str().unwrap();
         for attempt in 0.. {
-            let served = call(client, &step("GET", &format!("/apis/{group}/{version}/{plural}")), &variables).await.unwrap();
+            let served =
+                call(client, &step("GET", &format!("/apis/{group}/{version}/{plural}")), &variables).await.unwrap();
             if served.status().is_success() {
                 break;
             }
@@ -83,7 +84,7 @@ pub async fn prepare(client: &Client, group: &str, file: &File, crds: &BTreeMap<
 }
 
 /// Plays one probe in the namespace `ns` and gives one entry per step.
-pub async fn play(client: &Client, group: &str, ns: &str, probe: &Probe) -> Vec<Value> {
+pub(crate) async fn play(client: &Client, group: &str, ns: &str, probe: &Probe) -> Vec<Value> {
     let known = [("ns", ns.to_owned()), ("group", group.to_owned())];
     let mut variables = Variables(known.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
     let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": ns } });

@@ -22,7 +22,7 @@ use std::path::Path;
 /// One file of probes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct File {
+pub(crate) struct File {
     /// Names in `crds.yaml`.
     #[serde(default)]
     pub crds: Vec<String>,
@@ -31,7 +31,7 @@ pub struct File {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Probe {
+pub(crate) struct Probe {
     pub name: String,
     pub items: Vec<String>,
     #[serde(deserialize_with = "steps")]
@@ -51,7 +51,7 @@ fn steps<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Step>,
 /// What a step does is told by which of `do`, `events` and `ended` it has.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
+pub(crate) struct Step {
     /// Method and path.
     pub r#do: Option<String>,
     /// The name of a stream: the call's body is read as a watch by later steps.
@@ -88,7 +88,7 @@ pub struct Step {
 }
 
 /// Every file of the corpus by its name without extension, in order.
-pub fn corpus(root: &Path) -> BTreeMap<String, File> {
+pub(crate) fn corpus(root: &Path) -> BTreeMap<String, File> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(root.join("tests/probes")).unwrap() {
         let path = entry.unwrap().path();
@@ -104,25 +104,25 @@ pub fn corpus(root: &Path) -> BTreeMap<String, File> {
 }
 
 /// The custom resource definitions that files may ask for, by name.
-pub fn crds(root: &Path) -> BTreeMap<String, Value> {
+pub(crate) fn crds(root: &Path) -> BTreeMap<String, Value> {
     let text = std::fs::read_to_string(root.join("tests/probes/crds.yaml")).unwrap();
     serde_saphyr::from_str(&text).unwrap()
 }
 
 /// Variables of a probe: what `$name` stands for.
 #[derive(Clone, Debug, Default)]
-pub struct Variables(pub BTreeMap<String, String>);
+pub(crate) struct Variables(pub BTreeMap<String, String>);
 
 impl Variables {
     /// The text with every `$name` replaced; longer names first, so that `$rv2` is not `$rv`.
-    pub fn fill(&self, text: &str) -> String {
+    pub(crate) fn fill(&self, text: &str) -> String {
         let mut names: Vec<_> = self.0.iter().collect();
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         names.into_iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
     }
 
     /// The value with all its texts and keys filled.
-    pub fn fill_value(&self, value: &Value) -> Value {
+    pub(crate) fn fill_value(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.fill(text)),
             Value::Array(items) => items.iter().map(|item| self.fill_value(item)).collect(),
