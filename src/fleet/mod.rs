@@ -7,6 +7,7 @@
 //! Arithmetic for 1,000,000 clusters with 4 add-ons installed on all: 10 bytes per cluster in columns (10 MB), three bits
 //! (1.5 MB) and 8 bytes of state (32 MB, while the timeline is played) per app, 32 bytes per change (128 MB): about
 //! 175 MB. Four draws per cluster and one per app and action at 5 ns each, 4 million changes at 20 ns: about 0.2 s.
+//! Measured (`benches/fleet.rs`, busy 2-core machine): 0.39 s, 191 MB resident at the peak of the whole process.
 
 mod apps;
 mod bits;

@@ -7,7 +7,9 @@
 //! Secret on the hub, so a real Argo CD on the same hub agrees.
 //!
 //! Arithmetic: one BLAKE2b of a uid takes 0.15 us, a search in a ring of 20,000 points 0.1 us, so 1,000,000 clusters on 20
-//! shards take about 0.3 s; Argo CD rebuilds the ring for each cluster, this does it once with the same result.
+//! shards take about 0.3 s; Argo CD rebuilds the ring for each cluster, this does it once with the same result. Measured
+//! (`benches/fleet.rs`, busy 2-core machine), deriving the million uids included: legacy 0.51 s, round-robin 1.3 s,
+//! consistent hashing 2.1 s; the sort of ids and the uids themselves (SHA-256) are what the estimate left out.
 
 mod argocd;
 mod rendezvous;
