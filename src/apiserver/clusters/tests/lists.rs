@@ -1,3 +1,5 @@
+//! Lists, pages, selectors and watches of a whole cluster.
+
 use super::*;
 
 fn names(list: &List) -> Vec<String> {

@@ -1,3 +1,5 @@
+//! Writes of a whole cluster: creates, updates, patches, deletions.
+
 use super::*;
 
 #[test]
