@@ -3,29 +3,32 @@
 //! In: orders for commits at the sources. Out: signals for what happens to Flux objects and to what they install.
 
 use super::{RoleError, Stage, serving};
-use crate::apiserver::clusters::{Base, Clusters, Settings};
+use crate::apiserver::clusters::{Base, Clusters, Commit, Observer, Settings};
+use crate::apiserver::object::Object;
 use crate::apiserver::request::Now;
 use crate::apiserver::schema;
-use crate::measure::Role;
+use crate::apiserver::store::EventKind;
+use crate::calls::Kind;
+use crate::drive::live::drifted::object_fingerprint;
+use crate::drive::live::driver::USER_AGENT;
+use crate::drive::live::flux::{Inbox, Model, Setup};
+use crate::drive::live::notice::Order;
+use crate::drive::live::reporter::Reporter;
+use crate::fleet::World;
+use crate::ids::{AddonId, AppId};
+use crate::measure::{FluxObject, ObjectChange, Role, Signal};
+use crate::model::flux;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A leaf keeps few Events: fleets write millions, nobody reads the old ones (a real server drops them after an hour).
 const EVENTS_KEPT: usize = 20;
+/// Threads of the modelled controllers. One carries 60,000 calls/s; a second would compete with the servers for two cores.
+const MODEL_THREADS: usize = 1;
 
 pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     let error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
-    let objects: Vec<Value> = stage
-        .world
-        .namespaces()
-        .into_iter()
-        .map(|name| {
-            json!({ "apiVersion": "v1", "kind": "Namespace",
-                "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
-                "spec": { "finalizers": ["kubernetes"] }, "status": { "phase": "Active" } })
-        })
-        .collect();
-    let base = Base::new(schema::flux_crds(), &objects).map_err(|e| error(&e))?;
+    let base = Base::new(schema::flux_crds(), &namespaces(&stage.world)).map_err(|e| error(&e))?;
     let settings = Settings {
         seed: stage.scenario.run.seed,
         history_bytes: usize::try_from(stage.scenario.run.history_bytes / 2).unwrap_or(usize::MAX),
@@ -33,13 +36,121 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
         keep_events: EVENTS_KEPT,
         ..Settings::default()
     };
-    let mut clusters = Clusters::new(settings, vec![]);
+    let inbox = Inbox::new(MODEL_THREADS, true);
+    let mut clusters = Clusters::new(settings, vec![observer(&stage.world, &stage.reporter), inbox.observer()]);
     let names: Vec<String> = stage.world.clusters().ids().map(|id| stage.world.clusters().name(id)).collect();
+    let now = Now::read();
     for _ in &names {
-        clusters.add(&base, Now::read());
+        clusters.add(&base, now);
     }
-    let server = serving::start(Arc::new(clusters), names, Role::Leaves, &stage.reporter)?;
-    while stage.orders.recv().await.is_some() {}
-    server.close(Vec::new()).await;
+    let clusters = Arc::new(clusters);
+    let model = Model::start(inbox, setup(&stage, &clusters))?;
+    let server = serving::start(clusters, names, Role::Leaves, &stage.reporter)?;
+    while let Some(Order::Commit { addon }) = stage.orders.recv().await {
+        model.commit(AddonId(addon));
+    }
+    let figures = model.figures();
+    model.stop();
+    server.close(vec![(Role::FluxModel, figures)]).await;
     Ok(())
+}
+
+/// The namespaces that the add-ons are installed into: every leaf has them from the start.
+fn namespaces(world: &World) -> Vec<Value> {
+    let namespace = |name: &str| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
+            "spec": { "finalizers": ["kubernetes"] },
+            "status": { "phase": "Active" },
+        })
+    };
+    world.namespaces().into_iter().map(namespace).collect()
+}
+
+fn setup(stage: &Stage, clusters: &Arc<Clusters>) -> Setup {
+    let (world, reporter) = (Arc::clone(&stage.world), stage.reporter.clone());
+    Setup {
+        clusters: Arc::clone(clusters),
+        world: Arc::new(flux::World::new(&stage.scenario)),
+        workload_ready: stage.scenario.run.workload_ready,
+        app: Arc::new(move |_, name| world.find_app(name)),
+        tell: Arc::new(move |signal| reporter.signal(signal)),
+    }
+}
+
+/// Tells of Flux objects written and gone, and of installed objects that come, change and go.
+fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {
+    let (world, reporter) = (Arc::clone(world), reporter.clone());
+    Box::new(move |commit: &Commit<'_>| {
+        let signal = match flux_object(commit) {
+            Some(object) => of_flux(&world, commit, object),
+            None => of_installed(&world, commit),
+        };
+        if let Some(signal) = signal {
+            reporter.signal(signal);
+        }
+    })
+}
+
+/// Which of an app's two Flux objects it is. Charts are Flux's own affair.
+fn flux_object(commit: &Commit<'_>) -> Option<FluxObject> {
+    match (commit.resource().group.as_str(), commit.resource().plural.as_str()) {
+        ("kustomize.toolkit.fluxcd.io", _) | ("helm.toolkit.fluxcd.io", _) => Some(FluxObject::Workload),
+        ("source.toolkit.fluxcd.io", "gitrepositories" | "ocirepositories" | "helmrepositories") => {
+            Some(FluxObject::Source)
+        }
+        _ => None,
+    }
+}
+
+fn of_flux(world: &World, commit: &Commit<'_>, object: FluxObject) -> Option<Signal> {
+    let at = commit.at;
+    let generation = commit.object.meta.generation;
+    match commit.kind {
+        EventKind::Deleted => {
+            let app = world.find_app(&commit.object.meta.name)?;
+            Some(Signal::Gone { app, at, object })
+        }
+        EventKind::Modified if commit.previous.is_some_and(|old| old.meta.generation == generation) => None,
+        EventKind::Added | EventKind::Modified => {
+            let app = world.find_app(&commit.object.meta.name)?;
+            Some(Signal::Written { app, at, object, generation })
+        }
+    }
+}
+
+fn of_installed(world: &World, commit: &Commit<'_>) -> Option<Signal> {
+    let change = match commit.kind {
+        EventKind::Added => ObjectChange::Added,
+        EventKind::Deleted => ObjectChange::Deleted,
+        EventKind::Modified if commit.previous.is_none_or(|old| content_differs(old, commit.object)) => {
+            ObjectChange::Modified
+        }
+        EventKind::Modified => return None,
+    };
+    let app = owner(world, commit.object)?;
+    let kind = Kind::find_plural(&commit.resource().group, &commit.resource().plural)?;
+    let (namespace, name) = commit.object.key();
+    Some(Signal::ObjectChanged {
+        app,
+        at: commit.at,
+        object: object_fingerprint(kind, namespace, name),
+        change,
+        by_controller: commit.manager != USER_AGENT,
+    })
+}
+
+/// Whether something other than status and server-set metadata changed.
+fn content_differs(old: &Object, new: &Object) -> bool {
+    old.spec() != new.spec() || old.rest() != new.rest() || old.meta.labels != new.meta.labels
+}
+
+/// The labels by which Flux marks what it applies (kustomize-controller's owner labels, helm-controller's origin labels).
+const OWNER_LABELS: [&str; 2] = ["kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"];
+
+fn owner(world: &World, object: &Object) -> Option<AppId> {
+    object.meta.labels.as_ref()?;
+    OWNER_LABELS.iter().find_map(|label| object.meta.label(label)).and_then(|name| world.find_app(name))
 }
