@@ -8,7 +8,7 @@ use crate::apiserver::object::Object;
 use crate::apiserver::request::Now;
 use crate::apiserver::schema;
 use crate::apiserver::store::EventKind;
-use crate::calls::Kind;
+use crate::calls::{CallKey, Kind, Target, Verb};
 use crate::drive::live::drifted::object_fingerprint;
 use crate::drive::live::driver::USER_AGENT;
 use crate::drive::live::flux::{Inbox, Model, Setup};
@@ -16,7 +16,7 @@ use crate::drive::live::notice::Order;
 use crate::drive::live::reporter::Reporter;
 use crate::fleet::World;
 use crate::ids::{AddonId, AppId};
-use crate::measure::{FluxObject, ObjectChange, Role, Signal};
+use crate::measure::{Figures, FluxObject, ObjectChange, Role, Signal};
 use crate::model::flux;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -45,11 +45,11 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     }
     let clusters = Arc::new(clusters);
     let model = Model::start(inbox, setup(&stage, &clusters))?;
-    let server = serving::start(clusters, names, Role::Leaves, &stage.reporter)?;
+    let server = serving::start(Arc::clone(&clusters), names, Role::Leaves, &stage.reporter)?;
     while let Some(Order::Commit { addon }) = stage.orders.recv().await {
         model.commit(AddonId(addon));
     }
-    let figures = model.figures();
+    let figures = figures(&clusters, &model);
     model.stop();
     server.close(vec![(Role::FluxModel, figures)]).await;
     Ok(())
@@ -79,6 +79,28 @@ fn setup(stage: &Stage, clusters: &Arc<Clusters>) -> Setup {
         tell: Arc::new(move |signal| reporter.signal(signal)),
     }
 }
+
+/// What the controllers inside this process called: the store counted their calls, they themselves the documents (GETs
+/// of discovery, version, OpenAPI) that the store does not see.
+fn figures(clusters: &Clusters, model: &Model) -> Figures {
+    let mut tally =
+        serving::tally(clusters, Target::Leaf, |agent| !OUTSIDE.iter().any(|outside| agent.starts_with(outside)));
+    for count in model.documents().values() {
+        let key = CallKey {
+            target: Target::Leaf,
+            verb: Verb::Discover,
+            kind: None,
+            status: false,
+            dry_run: false,
+            code: 200,
+        };
+        tally.add_key(key, *count);
+    }
+    Figures::of_tally(&tally)
+}
+
+/// Callers over sockets.
+const OUTSIDE: [&str; 2] = [USER_AGENT, "flamboyance-manager"];
 
 /// Tells of Flux objects written and gone, and of installed objects that come, change and go.
 fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {

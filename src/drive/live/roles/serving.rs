@@ -58,10 +58,7 @@ impl Server {
     /// Stops serving and says what it counted, beside the figures of other roles of this process.
     pub(super) async fn close(self, mut others: Vec<(Role, Figures)>) {
         let reading = self.serving.counters().read();
-        let mut tally = Tally::default();
-        for (key, call) in self.clusters.calls().read() {
-            tally.add_key(call_key(&key, self.target), call.count);
-        }
+        let tally = tally(&self.clusters, self.target, |_| true);
         others.push((
             self.role,
             Figures {
@@ -75,6 +72,15 @@ impl Server {
         self.reporter.farewell(others);
         self.serving.stop(GRACE).await;
     }
+}
+
+/// Calls that some callers made, by what they were.
+pub(super) fn tally(clusters: &Clusters, target: Target, of: impl Fn(&str) -> bool) -> Tally {
+    let mut tally = Tally::default();
+    for (key, call) in clusters.calls().read().iter().filter(|(key, _)| of(&key.user_agent)) {
+        tally.add_key(call_key(key, target), call.count);
+    }
+    tally
 }
 
 fn call_key(key: &crate::apiserver::clusters::CallKey, target: Target) -> CallKey {
