@@ -39,7 +39,10 @@ impl Page {
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|e| bad(&e.to_string()))?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|e| bad(&e.to_string()))?;
         if value["v"] != "meta.k8s.io/v1" {
-            return Err(bad(&format!("server does not recognize this encoded version {}", value["v"].as_str().unwrap_or_default())));
+            return Err(bad(&format!(
+                "server does not recognize this encoded version {}",
+                value["v"].as_str().unwrap_or_default()
+            )));
         }
         let resource_version = match value["rv"].as_i64() {
             Some(-1) => None,
@@ -92,7 +95,11 @@ mod tests {
             encode(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"../a"}"#),
         ] {
             let failure = Page::decode(&token).unwrap_err();
-            assert!(failure.message.starts_with("invalid continue token: continue key is not valid"), "{}", failure.message);
+            assert!(
+                failure.message.starts_with("invalid continue token: continue key is not valid"),
+                "{}",
+                failure.message
+            );
         }
     }
 }

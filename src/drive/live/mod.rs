@@ -24,3 +24,4 @@ pub use crew::CrewError;
 pub use observation::Observed;
 pub use roles::{Role, RoleError, play};
 pub use run::{Ending, Outcome, fits, run};
+pub use settings::SettingsError;

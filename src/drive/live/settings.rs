@@ -29,7 +29,7 @@ pub(crate) struct Access {
 
 /// Why a child cannot use its settings.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SettingsError {
+pub enum SettingsError {
     /// The file.
     #[error("cannot use {path}: {source}; roles are started by `flamboyance run`, not by hand")]
     File {
