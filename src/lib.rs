@@ -9,7 +9,7 @@
 //!                            what                                             happened
 //! ```
 //!
-//! Imports point backwards along the flow; `tests/walls.rs` enforces it.
+//! Imports point backwards along the flow; `tests/it/walls.rs` enforces it.
 //!
 //! # Words
 //!

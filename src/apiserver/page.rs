@@ -55,7 +55,7 @@ impl Page {
             return Err(bad("encoded start key empty (version meta.k8s.io/v1)"));
         }
         if key.split('/').any(|part| part == "..") {
-            return Err(bad(&format!("{key}")));
+            return Err(bad(key));
         }
         let (namespace, name) = key.split_once('/').unwrap_or(("", key));
         Ok(Self { resource_version, namespace: namespace.to_owned(), name: name.to_owned() })

@@ -36,7 +36,7 @@ impl Failure {
     /// Prints the failure on standard error and gives its exit code. A reader that closed the pipe is no failure.
     #[must_use]
     pub fn report(self) -> ExitCode {
-        if self.code != 0 {
+        if self.code != SILENT {
             #[expect(clippy::print_stderr, reason = "the one place where errors are shown")]
             {
                 eprintln!("{:?}", self.report);
@@ -48,7 +48,7 @@ impl Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        let code = if error.kind() == std::io::ErrorKind::BrokenPipe { 0 } else { 3 };
+        let code = if error.kind() == std::io::ErrorKind::BrokenPipe { SILENT } else { 3 };
         Self { code, report: miette::Report::from_err(error) }
     }
 }

@@ -80,8 +80,8 @@ fn window(n: u64) -> Window {
         finished: 25,
         rounds: 60 + n % 7 * 9,
         queue: (30 - n.min(30)) * 3,
-        p50: (n % 9 > 0).then(|| Span::from_millis(110 + n % 5 * 7)),
-        p99: (n % 9 > 0).then(|| Span::from_millis(420 + n % 4 * 60)),
+        p50: (!n.is_multiple_of(9)).then(|| Span::from_millis(110 + n % 5 * 7)),
+        p99: (!n.is_multiple_of(9)).then(|| Span::from_millis(420 + n % 4 * 60)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! One binary for all integration tests, so that they link once.
 
+#![expect(clippy::unwrap_used, reason = "whatever goes wrong in a test's own machinery fails the test")]
+
 mod house;
 mod probe;
 mod serve;

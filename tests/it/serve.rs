@@ -42,11 +42,11 @@ impl Server {
     }
 
     /// A client of one context.
-    pub(crate) async fn client(&self, context: &str, h2: bool) -> Client {
+    pub(crate) fn client(&self, context: &str, h2: bool) -> Client {
         let cluster = &self.entry("clusters", context)["cluster"];
         let token = self.entry("users", context)["user"]["token"].as_str().unwrap();
         let ca = cluster["certificate-authority-data"].as_str().unwrap();
-        Client::connect(cluster["server"].as_str().unwrap(), ca, token, h2).await
+        Client::new(cluster["server"].as_str().unwrap(), ca, token, h2)
     }
 
     fn terminate(&self) {
@@ -74,7 +74,7 @@ async fn the_kubeconfig_is_complete_when_the_line_is_printed() {
         server.kubeconfig["contexts"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["hub", "cluster-1", "cluster-2", "cluster-3"]);
     for context in names {
-        let mut client = server.client(context, true).await;
+        let mut client = server.client(context, true);
         let reply = client.get("/api/v1/namespaces/default").await;
         assert_eq!((reply.code, &reply.json()["metadata"]["name"]), (200, &json!("default")), "{context}");
     }
@@ -83,7 +83,7 @@ async fn the_kubeconfig_is_complete_when_the_line_is_printed() {
 #[tokio::test]
 async fn sigterm_ends_it_and_nothing_more_is_printed() {
     let mut server = Server::start(&[]);
-    let mut client = server.client("hub", true).await;
+    let mut client = server.client("hub", true);
     let _watch = client.open("/api/v1/namespaces?watch=1").await;
     server.terminate();
     assert!(server.child.wait().unwrap().success());
@@ -95,7 +95,7 @@ async fn sigterm_ends_it_and_nothing_more_is_printed() {
 #[tokio::test]
 async fn the_token_of_another_cluster_is_unauthorized() {
     let server = Server::start(&["--clusters", "1"]);
-    let mut client = server.client("cluster-1", true).await;
+    let mut client = server.client("cluster-1", true);
     let token = server.entry("users", "hub")["user"]["token"].as_str().unwrap().to_owned();
     assert_eq!(client.get("/api/v1/pods").await.code, 200);
     client.token = Some(token);
@@ -112,7 +112,7 @@ async fn the_token_of_another_cluster_is_unauthorized() {
 async fn every_reply_carries_the_flow_control_headers() {
     let server = Server::start(&[]);
     for h2 in [false, true] {
-        let mut client = server.client("hub", h2).await;
+        let mut client = server.client("hub", h2);
         for path in ["/livez/ping", "/nothing", "/api/v1/pods", "/version", "/api/v1/pods/x"] {
             let reply = client.get(path).await;
             for name in ["x-kubernetes-pf-flowschema-uid", "x-kubernetes-pf-prioritylevel-uid", "audit-id"] {
@@ -127,12 +127,12 @@ async fn every_reply_carries_the_flow_control_headers() {
 #[tokio::test]
 async fn garbage_on_the_wire_hurts_nobody_else() {
     let server = Server::start(&[]);
-    let mut client = server.client("hub", false).await;
+    let mut client = server.client("hub", false);
     for garbage in
         [&b"\0\x01\x02 nonsense\r\n\r\n"[..], b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", b"\x16\x03\x01"]
     {
-        server.client("hub", false).await.raw(garbage).await;
-        server.client("hub", true).await.raw(garbage).await;
+        server.client("hub", false).raw(garbage).await;
+        server.client("hub", true).raw(garbage).await;
     }
     for path in ["/%zz", "/%ff", "/clusters/", "/clusters/none/api", "/api/v1/namespaces//pods", "//"] {
         assert!(client.get(path).await.code < 500, "{path}");
@@ -144,7 +144,7 @@ async fn garbage_on_the_wire_hurts_nobody_else() {
 async fn a_body_that_is_too_large_is_refused_in_the_original_words() {
     let server = Server::start(&[]);
     for h2 in [false, true] {
-        let mut client = server.client("hub", h2).await;
+        let mut client = server.client("hub", h2);
         let json = [("content-type", "application/json")];
         let reply = client.send("POST", "/api/v1/namespaces/default/configmaps", &json, &vec![b'a'; 3_200_000]).await;
         assert_eq!(message(&reply), (413, "Request entity too large: limit is 3145728".to_owned()));
@@ -154,7 +154,7 @@ async fn a_body_that_is_too_large_is_refused_in_the_original_words() {
 #[tokio::test]
 async fn methods_paths_and_media_types_are_refused_as_upstream_refuses_them() {
     let server = Server::start(&[]);
-    let mut client = server.client("hub", true).await;
+    let mut client = server.client("hub", true);
     let (json, text) = ([("content-type", "application/json")], [("content-type", "text/plain")]);
     let maps = "/api/v1/namespaces/default/configmaps";
     let no_method = "the server does not allow this method on the requested resource";
@@ -189,14 +189,14 @@ async fn methods_paths_and_media_types_are_refused_as_upstream_refuses_them() {
 async fn a_watch_sees_what_is_written_over_either_protocol() {
     let server = Server::start(&["--clusters", "1"]);
     for h2 in [false, true] {
-        let mut watcher = server.client("cluster-1", h2).await;
+        let mut watcher = server.client("cluster-1", h2);
         let path = "/api/v1/namespaces/default/configmaps?watch=1&allowWatchBookmarks=true";
         let mut watch = watcher.open(path).await;
         let mut event = watch.line().await;
         while event["type"] != "BOOKMARK" {
             event = watch.line().await;
         }
-        let mut client = server.client("cluster-1", h2).await;
+        let mut client = server.client("cluster-1", h2);
         let name = format!("over-h2-{h2}");
         let body = json!({ "metadata": { "name": name }, "data": { "k": "v" } }).to_string();
         let json = [("content-type", "application/json")];
@@ -217,7 +217,7 @@ async fn a_watch_sees_what_is_written_over_either_protocol() {
 #[tokio::test]
 async fn discovery_is_given_in_the_form_that_is_asked_for() {
     let server = Server::start(&[]);
-    let mut client = server.client("hub", true).await;
+    let mut client = server.client("hub", true);
     let asked = [("accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json")];
     let reply = client.send("GET", "/apis", &asked, b"").await;
     assert_eq!(reply.json()["kind"], "APIGroupDiscoveryList");
@@ -240,7 +240,7 @@ async fn discovery_is_given_in_the_form_that_is_asked_for() {
 #[tokio::test]
 async fn tables_and_metadata_replace_objects_when_asked_for() {
     let server = Server::start(&[]);
-    let mut client = server.client("hub", true).await;
+    let mut client = server.client("hub", true);
     let table = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")];
     let reply = client.send("GET", "/api/v1/namespaces", &table, b"").await.json();
     assert_eq!(reply["kind"], "Table");

@@ -172,15 +172,15 @@ impl Cluster {
         let asked = names(spec);
         let mut free = json!({ "kind": "", "plural": "" });
         let mut conflict = None;
-        let checks: [(&str, &'static str, &dyn Fn(&str) -> bool); 4] = [
-            ("plural", "PluralConflict", &path),
-            ("singular", "SingularConflict", &path),
-            ("kind", "KindConflict", &kind),
-            ("listKind", "ListKindConflict", &kind),
-        ];
-        for (name, reason, taken) in checks {
+        for (name, reason, in_path) in [
+            ("plural", "PluralConflict", true),
+            ("singular", "SingularConflict", true),
+            ("kind", "KindConflict", false),
+            ("listKind", "ListKindConflict", false),
+        ] {
             let text = asked[name].as_str().unwrap_or_default();
-            if taken(text) {
+            let taken = if in_path { path(text) } else { kind(text) };
+            if taken {
                 conflict = Some((reason, text.to_owned()));
             } else {
                 free[name] = json!(text);

@@ -2,7 +2,6 @@ mod lists;
 mod writes;
 
 use super::*;
-use crate::apiserver::object::Form;
 use crate::apiserver::request::{Body, Options, PatchType};
 use crate::apiserver::schema::flux_crds;
 use serde_json::{Value, json};

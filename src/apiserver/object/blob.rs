@@ -93,8 +93,8 @@ impl Shard {
 /// The one shared copy of a short text: names of managers, sections, namespaces.
 #[must_use]
 pub fn shared_text(text: &str) -> Arc<str> {
-    static TEXTS: LazyLock<[Mutex<FxHashMap<Box<str>, Arc<str>>>; SHARDS]> =
-        LazyLock::new(|| std::array::from_fn(|_| Mutex::default()));
+    type Texts = Mutex<FxHashMap<Box<str>, Arc<str>>>;
+    static TEXTS: LazyLock<[Texts; SHARDS]> = LazyLock::new(|| std::array::from_fn(|_| Mutex::default()));
     let hash = FxBuildHasher.hash_one(text);
     let mut shard = TEXTS[(hash >> 58) as usize % SHARDS].lock();
     if let Some(known) = shard.get(text) {

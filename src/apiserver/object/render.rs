@@ -193,7 +193,7 @@ impl Meta {
                 time(out, self.created);
             }
             Field::Deleted => named(out, "deletionTimestamp", self.deleted, time),
-            Field::Grace => named(out, "deletionGracePeriodSeconds", self.grace, |out, grace| number(out, grace)),
+            Field::Grace => named(out, "deletionGracePeriodSeconds", self.grace, number),
             Field::Labels => named_blob(out, "labels", self.labels.as_deref()),
             Field::Annotations => named_blob(out, "annotations", self.annotations.as_deref()),
             Field::Owners => named_blob(out, "ownerReferences", self.owners.as_deref()),

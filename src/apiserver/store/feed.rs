@@ -1,6 +1,6 @@
 //! The history of one resource on one cluster with those who follow it.
 
-use super::history::{Budget, Event, EventKind, History};
+use super::history::{Budget, Event, EventKind, History, Past};
 use super::wheel::Alarm;
 use crate::apiserver::object::Object;
 use indexmap::IndexMap;
@@ -82,7 +82,7 @@ impl Feed {
     }
 
     /// See [`History::undo`].
-    pub(in crate::apiserver) fn undo(&self, version: u64) -> Result<Vec<(Arc<Object>, Option<Arc<Object>>)>, u64> {
+    pub(in crate::apiserver) fn undo(&self, version: u64) -> Result<Vec<Past>, u64> {
         self.state.lock().history.undo(version)
     }
 

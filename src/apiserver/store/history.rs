@@ -135,8 +135,8 @@ impl History {
     ///
     /// # Errors
     /// The floor, when the past reaches back less far.
-    pub(super) fn undo(&self, version: u64) -> Result<Vec<(Arc<Object>, Option<Arc<Object>>)>, u64> {
-        let mut then: Vec<(Arc<Object>, Option<Arc<Object>>)> =
+    pub(super) fn undo(&self, version: u64) -> Result<Vec<Past>, u64> {
+        let mut then: Vec<Past> =
             self.after(version)?.map(|event| (event.object.clone(), event.previous.clone())).collect();
         // A stable sort keeps the oldest event of a key first, and its `previous` is the state asked for.
         then.sort_by(|(a, _), (b, _)| key_order(a.key(), b.key()));
@@ -159,6 +159,9 @@ impl History {
         Event { resource_version, kind, object, previous, second, bytes, encoded: OnceLock::new(), share }
     }
 }
+
+/// An object that differs from a moment of the past, and what it was then (`None`: absent).
+pub(in crate::apiserver) type Past = (Arc<Object>, Option<Arc<Object>>);
 
 /// Seconds that the account can tell apart; older ones count as the oldest.
 const SECONDS: usize = 1024;
@@ -189,7 +192,8 @@ impl Budget {
     }
 
     fn slot(&self, second: u64) -> &AtomicUsize {
-        &self.by_second[(second % SECONDS as u64) as usize]
+        let slots = self.by_second.len() as u64;
+        &self.by_second[usize::try_from(second % slots).unwrap_or_default()]
     }
 
     fn add(&self, second: u64, bytes: usize) {

@@ -11,9 +11,11 @@ use std::sync::Arc;
 /// `a/x`.
 #[derive(Clone, Debug, Default)]
 pub(in crate::apiserver) struct Objects {
-    namespaces: Vec<(Arc<str>, BTreeMap<Arc<str>, Arc<Object>>)>,
-    count: usize,
+    namespaces: Vec<(Arc<str>, Named)>,
 }
+
+/// The objects of one namespace by name.
+type Named = BTreeMap<Arc<str>, Arc<Object>>;
 
 /// The order of two namespaces as parts of a path.
 pub(super) fn path_order(a: &str, b: &str) -> Ordering {
@@ -42,23 +44,15 @@ impl Objects {
                 at
             }
         };
-        if self.namespaces[at].1.insert(object.meta.name.clone(), object).is_none() {
-            self.count += 1;
-        }
+        self.namespaces[at].1.insert(object.meta.name.clone(), object);
     }
 
     pub(in crate::apiserver) fn remove(&mut self, namespace: &str, name: &str) {
         let Ok(at) = self.position(namespace) else { return };
-        if self.namespaces[at].1.remove(name).is_some() {
-            self.count -= 1;
-            if self.namespaces[at].1.is_empty() {
-                self.namespaces.remove(at);
-            }
+        self.namespaces[at].1.remove(name);
+        if self.namespaces[at].1.is_empty() {
+            self.namespaces.remove(at);
         }
-    }
-
-    pub(in crate::apiserver) const fn len(&self) -> usize {
-        self.count
     }
 
     /// Objects of one namespace or all, right after a key if one is given.

@@ -21,8 +21,8 @@ const ORDER: [Kind; 4] = [Kind::DEPLOYMENT, Kind::CONFIG_MAP, Kind::SERVICE_ACCO
 /// The `nth` object of an app; `None` when it has fewer.
 pub(super) fn object(world: &World, catalogue: &Catalogue, app: AppId, nth: u32) -> Option<Object> {
     let items = catalogue.items(world.addon_of(app));
-    let ordered = ORDER.iter().flat_map(|kind| items.iter().filter(move |item| item.kind == *kind));
-    let item = ordered.skip(nth as usize).next()?;
+    let mut ordered = ORDER.iter().flat_map(|kind| items.iter().filter(move |item| item.kind == *kind));
+    let item = ordered.nth(nth as usize)?;
     Some(Object { kind: item.kind, namespace: world.addon(app).namespace.clone(), name: item.name.clone() })
 }
 

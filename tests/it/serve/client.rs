@@ -71,7 +71,7 @@ impl Lines {
 }
 
 impl Client {
-    pub(crate) async fn connect(server: &str, ca_base64: &str, token: &str, h2: bool) -> Self {
+    pub(crate) fn new(server: &str, ca_base64: &str, token: &str, h2: bool) -> Self {
         let pem = base64::engine::general_purpose::STANDARD.decode(ca_base64).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();

@@ -43,6 +43,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+/// The app that an object of a cluster belongs to, by the object's name.
+pub type Owner = Arc<dyn Fn(u32, &str) -> Option<AppId> + Send + Sync>;
+
 /// What the controllers of a process need.
 #[derive(Clone)]
 pub struct Setup {
@@ -53,7 +56,7 @@ pub struct Setup {
     /// Time until a Deployment's pods are available.
     pub workload_ready: Delay,
     /// Which app a Flux workload or source of a cluster belongs to, by its name.
-    pub app: Arc<dyn Fn(u32, &str) -> Option<AppId> + Send + Sync>,
+    pub app: Owner,
     /// Where signals go.
     pub tell: Arc<dyn Fn(Signal) + Send + Sync>,
 }
