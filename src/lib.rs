@@ -4,10 +4,17 @@
 //! # The flow, which is also the folder tree
 //!
 //! ```text
-//! scenario  ->  fleet  ->  topology  ->  drive (virtual_time | live)  ->  record  ->  report / compare / study
-//!  what to run   the world   who manages   backend + reconcile + model        what       what we say
-//!                            what                                             happened
+//! scenario  ->  fleet  ->  topology  ->  drive (live | virtual_time)  ->  record  ->  report
+//!  what to run   the world   who manages   reconcile + model +              what       what we say
+//!                            what          apiserver + measure              happened
 //! ```
+//!
+//! [`scenario`] reads YAML into a validated value; [`fleet`] draws clusters, apps and changes from it; [`topology`] assigns
+//! clusters to managers. [`reconcile`] is the manager's logic, [`model`] the Flux controllers and workloads, both as step
+//! machines that ask for [`calls`] and are told replies. [`apiserver`] is where objects live. [`drive`] lets all of them run,
+//! in processes and over sockets (`live`) or on a simulated clock (`virtual_time`, for tests: no command uses it yet).
+//! [`measure`] turns what happened into figures, [`record`] keeps them, [`report`] shows them; [`cli`] is the only place
+//! that prints.
 //!
 //! Imports point backwards along the flow; `tests/it/walls.rs` enforces it.
 //!

@@ -61,7 +61,7 @@ pub enum TooMuch {
     #[error(
         "this scenario needs about {need_mib} MiB and the machine has {have_mib} MiB available: {clusters} clusters x {CLUSTER_BYTES} B \
          + {objects} objects x {OBJECT_BYTES} B + {watches} watches x {WATCH_BYTES} B + {history_mib} MiB of history; \
-         lower fleet.clusters or run.historyBytes, or free memory"
+         lower fleet.clusters or run.history, or free memory"
     )]
     Memory {
         /// Needed, MiB.
