@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A problem never hides another: what a stage refuses is left out or stood in for, the later stages go on, and only what
-//! they find about values that were damaged this way is dropped. Nothing here touches the world but [`load`].
+//! they find about values that were damaged this way is dropped. Nothing here touches the world but [`load()`].
 
 mod errors;
 mod explain;

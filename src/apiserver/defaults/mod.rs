@@ -2,7 +2,7 @@
 //!
 //! In: an object as decoded (and pruned). Out: the same object with its defaults. Custom resources take them from their
 //! schema; built-in kinds take those that `src/bin/harvest.rs` saw a real server fill in, and a handful that are
-//! computed from their neighbours ([`derived`]). Filling in twice changes nothing.
+//! computed from their neighbours (`derived`). Filling in twice changes nothing.
 
 mod derived;
 

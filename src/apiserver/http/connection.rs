@@ -1,6 +1,6 @@
 //! Connections: which are served, TLS, HTTP/1.1 or HTTP/2, and their end.
 //!
-//! In: accepted sockets. Out: calls into [`Server::call`]. Never looks into a request.
+//! In: accepted sockets. Out: calls into `call`. Never looks into a request.
 //!
 //! Sizes: an idle HTTP/2 stream is one task of hyper's, so the future and the body of a call are kept to a pointer or
 //! three. Windows are for uploads only, which are small; nothing here has a timer per stream.

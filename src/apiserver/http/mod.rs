@@ -4,8 +4,8 @@
 //! kube-apiserver speaks them. Everything about objects is decided behind
 //! [`Cluster::handle`](super::clusters::Cluster::handle); here are paths, media types, headers, texts and bytes.
 //!
-//! A call goes: [`connection`] (TLS, protocol) -> [`call`] (body) -> [`server`] (cluster, caller) -> [`route`] ->
-//! [`objects`], [`discovery`], [`health`], [`version`] or [`review`] -> [`form`], [`table`], [`watch`] -> [`reply`].
+//! A call goes: `connection` (TLS, protocol) -> `call` (body) -> `server` (cluster, caller) -> `route` ->
+//! `objects`, `discovery`, `health`, `version` or `review` -> `form`, `table`, `watch` -> `reply`.
 
 mod accept;
 mod body;

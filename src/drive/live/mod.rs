@@ -1,6 +1,6 @@
 //! Live runs: real processes, sockets and clocks.
 //!
-//! In: a scenario and its world. Out: what was observed, for the record. [`run`] is the harness; [`play`] is what its
+//! In: a scenario and its world. Out: what was observed, for the record. [`run()`] is the harness; [`play`] is what its
 //! children are. They are the same program and share nothing but pipes and the Kubernetes API.
 
 pub mod budget;
