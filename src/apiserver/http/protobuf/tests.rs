@@ -1,18 +1,20 @@
 use super::*;
 use crate::apiserver::schema::Catalog;
 
-/// A field of bytes.
-fn bytes(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
-    let content = content.as_ref();
-    let mut out = vec![number << 3 | 2];
-    let mut len = content.len();
-    while len >= 0x80 {
-        out.push(u8::try_from(len & 0x7f).unwrap() | 0x80);
-        len >>= 7;
+fn varint(mut value: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    while value >= 0x80 {
+        out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+        value >>= 7;
     }
-    out.push(u8::try_from(len).unwrap());
-    out.extend_from_slice(content);
+    out.push(u8::try_from(value).unwrap());
     out
+}
+
+/// A field of bytes. From number 16 on its key takes two bytes.
+fn bytes(number: usize, content: impl AsRef<[u8]>) -> Vec<u8> {
+    let content = content.as_ref();
+    [varint(number << 3 | 2), varint(content.len()), content.to_vec()].concat()
 }
 
 fn number(number: u8, value: u8) -> Vec<u8> {
