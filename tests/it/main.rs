@@ -4,5 +4,6 @@
 
 mod house;
 mod probe;
+mod run;
 mod serve;
 mod walls;

@@ -9,6 +9,7 @@ use super::event::Event;
 use super::frame;
 use super::notice::Notice;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::SyncSender;
@@ -56,6 +57,8 @@ pub(crate) fn start(
         .arg(settings)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        // A group of its own: Ctrl-C in a terminal is for the harness, which sends its children home with their figures.
+        .process_group(0)
         .spawn()?;
     let pid = i32::try_from(process.id()).ok().and_then(rustix::process::Pid::from_raw);
     let (Some(input), Some(output), Some(pid)) = (process.stdin.take(), process.stdout.take(), pid) else {
