@@ -4,6 +4,7 @@
 
 mod house;
 mod probe;
+mod report;
 mod run;
 mod serve;
 mod walls;
