@@ -48,6 +48,19 @@ impl Cluster {
         let Prepared { mut object, warnings } = prepare(self, request, None, value, tracked, now)?;
         object.meta.created = now.unix_secs();
         object.meta.generation = u64::from(resource.tracks_generation);
+        self.place(request, object, warnings, generated, now)
+    }
+
+    /// Stores a new object that is complete but for its uid and version.
+    pub(super) fn place(
+        &self,
+        request: &Request<'_>,
+        mut object: Object,
+        warnings: Vec<String>,
+        generated: bool,
+        now: Now,
+    ) -> Result<Response, Box<Failure>> {
+        let resource = request.resource;
         let mut state = self.state.lock();
         self.check_namespace(&state, request, &object.meta.name)?;
         let (namespace, name) = object.key();

@@ -7,6 +7,7 @@
 //! Arithmetic (assumed): an untouched cluster is its struct, below 1 KiB, so 10,000 are 10 MB. A status patch of 1 KiB
 //! parses 1 KiB (5 us), merges and prints it (3 us) and commits (2 us).
 
+mod applied;
 mod base;
 mod calls;
 mod crds;

@@ -1,6 +1,7 @@
 //! PATCH in its four forms.
 
 use super::Cluster;
+use super::applied::{Key, Known};
 use super::prepare::{not_found, own_new};
 use super::update::{ATTEMPTS, through_door, with_field};
 use crate::apiserver::apply::{ApplyError, ApplyInput, apply};
@@ -25,6 +26,9 @@ enum Change<'a> {
 
 impl Cluster {
     pub(super) fn patch(&self, request: &Request<'_>, now: Now) -> Result<Response, Box<Failure>> {
+        if let Body::Patch(PatchType::Apply, text) = request.body {
+            return self.apply_text(request, text, now);
+        }
         let change = Change::read(request)?;
         if let Change::Merge(patch) = &change
             && let Some(response) = self.patch_status_alone(request, patch, now)?
@@ -34,13 +38,70 @@ impl Cluster {
         let (resource, name) = (request.resource, request.name.unwrap_or_default());
         for _ in 0..ATTEMPTS {
             let Some(old) = self.lookup(resource, request.namespace.unwrap_or_default(), name) else {
-                return self.patch_absent(request, change, now);
+                return self.patch_absent(request, &change, now);
             };
             if let Some(response) = self.patch_once(request, &change, &old, now)? {
                 return Ok(response);
             }
         }
         Err(Failure::modified(&resource.plural, &resource.group, name).into())
+    }
+
+    /// An apply, computed unless it is known what it comes to.
+    fn apply_text(&self, request: &Request<'_>, text: &[u8], now: Now) -> Result<Response, Box<Failure>> {
+        let (resource, name) = (request.resource, request.name.unwrap_or_default());
+        let dry_run = request.options.dry_run;
+        let key = Key::new(request, text);
+        let mut change = None;
+        for _ in 0..ATTEMPTS {
+            let (old, known) = {
+                let mut state = self.state.lock();
+                let old = self.find(&state, resource, request.namespace.unwrap_or_default(), name);
+                let known = state.applied.known(key, old.as_deref(), dry_run, now);
+                (old, known)
+            };
+            let stored = match (known, &old) {
+                (Some(Known::Nothing), Some(old)) => return Ok(unchanged(old)),
+                (Some(Known::Planned(object)), None) => {
+                    Some(self.place(request, Arc::unwrap_or_clone(object), Vec::new(), false, now)?)
+                }
+                (Some(Known::Planned(object)), Some(old)) => {
+                    let stored = self.exchange(old, Arc::unwrap_or_clone(object), request.manager(), now);
+                    stored.map(|object| Response::Object { code: 200, object, warnings: Vec::new() })
+                }
+                (_, old) => {
+                    let change = match &mut change {
+                        Some(change) => change,
+                        none => none.insert(Change::read(request)?),
+                    };
+                    let response = match old {
+                        Some(old) => self.patch_once(request, change, old, now)?,
+                        None => Some(self.patch_absent(request, change, now)?),
+                    };
+                    if let Some(response) = &response {
+                        self.remember(key, old.as_ref(), response, dry_run, now);
+                    }
+                    response
+                }
+            };
+            if let Some(response) = stored {
+                return Ok(response);
+            }
+        }
+        Err(Failure::modified(&resource.plural, &resource.group, name).into())
+    }
+
+    /// Keeps what an apply came to, if that is all there is to say about it.
+    fn remember(&self, key: Key, old: Option<&Arc<Object>>, response: &Response, dry_run: bool, now: Now) {
+        let Response::Object { object, warnings, .. } = response else { return };
+        if !warnings.is_empty() {
+            return;
+        }
+        match old {
+            Some(old) if Arc::ptr_eq(old, object) => self.state.lock().applied.nothing(key, old),
+            _ if dry_run => self.state.lock().applied.planned(key, old.map(Arc::as_ref), object, now),
+            _ => {}
+        }
     }
 
     /// One attempt; `None` if the object moved on meanwhile.
@@ -74,9 +135,9 @@ impl Cluster {
     }
 
     /// Only an apply creates what is absent.
-    fn patch_absent(&self, request: &Request<'_>, change: Change<'_>, now: Now) -> Result<Response, Box<Failure>> {
+    fn patch_absent(&self, request: &Request<'_>, change: &Change<'_>, now: Now) -> Result<Response, Box<Failure>> {
         let (resource, name) = (request.resource, request.name.unwrap_or_default());
-        let uid = match &change {
+        let uid = match change {
             Change::Apply(patch) => patch["metadata"]["uid"].as_str(),
             _ => None,
         };
@@ -92,6 +153,10 @@ impl Cluster {
         own_new(&mut value["metadata"]);
         self.insert(request, value, true, now)
     }
+}
+
+fn unchanged(object: &Arc<Object>) -> Response {
+    Response::Object { code: 200, object: Arc::clone(object), warnings: Vec::new() }
 }
 
 /// A uid and the mark of a deletion, once there, are the server's (`ValidateObjectMetaUpdate`).

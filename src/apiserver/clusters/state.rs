@@ -1,5 +1,6 @@
 //! What a cluster's lock guards: its version counter, its overlay, its indexes; and the one place where writes commit.
 
+use super::applied::Applied;
 use super::base::materialise;
 use super::{Cluster, Commit};
 use crate::apiserver::object::{Object, Uid};
@@ -80,6 +81,8 @@ pub(super) struct State {
     events: VecDeque<(Arc<str>, Arc<str>)>,
     /// Numbers the draws: generated names, watch lengths.
     pub(super) draws: u64,
+    /// What applies came to.
+    pub(super) applied: Applied,
 }
 
 /// What a commit did besides storing.
@@ -101,6 +104,7 @@ impl State {
             work: VecDeque::new(),
             events: VecDeque::new(),
             draws: 0,
+            applied: Applied::default(),
         }
     }
 

@@ -1,3 +1,4 @@
+mod applied;
 mod lists;
 mod writes;
 

@@ -169,15 +169,16 @@ impl Driver {
     async fn drift(&self, app: AppId, nth: u32, kind: DriftKind) -> Result<(), Refusal> {
         let Some(object) = drifted::object(&self.world, &self.catalogue, app, nth) else {
             let message = format!("app {} has no object number {nth}", self.world.app_name(app));
-            return Err(Refusal { may_pass: false, message });
+            return Err(Refusal { may_pass: false, absent: false, message });
         };
         let (method, media, body) = match kind {
             DriftKind::Delete => ("DELETE", JSON, delete_options()),
             DriftKind::Edit => ("PATCH", MERGE_PATCH, object.edit()),
         };
         let call = Call { target: Target::Leaf, method, kind: object.kind, path: object.path(), media, body: &body };
-        self.send(&self.leaves[self.world.cluster_of(app).index()], call).await?;
-        Ok(())
+        let drifted = self.send(&self.leaves[self.world.cluster_of(app).index()], call).await;
+        // What is not installed yet will be: somebody who wants to meddle tries again.
+        drifted.map(drop).map_err(|refusal| Refusal { may_pass: refusal.may_pass || refusal.absent, ..refusal })
     }
 }
 
@@ -191,6 +192,7 @@ fn delete_options() -> Value {
 /// Why a write was not made.
 struct Refusal {
     may_pass: bool,
+    absent: bool,
     message: String,
 }
 
@@ -210,6 +212,7 @@ impl Driver {
     async fn send(&self, to: &Route, call: Call<'_>) -> Result<Bytes, Refusal> {
         let lost = |e: &dyn std::fmt::Display| Refusal {
             may_pass: true,
+            absent: false,
             message: format!("{} {}: {e}", call.method, call.path),
         };
         let request = http::Request::builder()
@@ -229,7 +232,7 @@ impl Driver {
         }
         let status: Status = serde_json::from_slice(&body).unwrap_or_default();
         let message = format!("{} {}: {code} {}", call.method, call.path, status.message);
-        Err(Refusal { may_pass: code == 429 || code >= 500, message })
+        Err(Refusal { may_pass: code == 429 || code >= 500, absent: code == 404, message })
     }
 }
 
