@@ -1,5 +1,6 @@
 //! What ends a command early: an exit code and a text for the reader.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 /// A failed command. The exit codes are a promise to scripts.
@@ -37,10 +38,8 @@ impl Failure {
     #[must_use]
     pub fn report(self) -> ExitCode {
         if self.code != SILENT {
-            #[expect(clippy::print_stderr, reason = "the one place where errors are shown")]
-            {
-                eprintln!("{:?}", self.report);
-            }
+            // A reader that closed standard error does not want to know.
+            let _ = writeln!(std::io::stderr(), "{:?}", self.report);
         }
         ExitCode::from(self.code)
     }
