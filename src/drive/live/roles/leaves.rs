@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 /// A leaf keeps few Events: fleets write millions, nobody reads the old ones (a real server drops them after an hour).
 const EVENTS_KEPT: usize = 20;
-/// Threads of the modelled controllers. One carries 60,000 calls/s; a second would compete with the servers for two cores.
+/// Threads of the modelled controllers. One carries 18,000 calls/s (measured, ten-thousand on 2 cores); a second would
+/// compete with the servers for those cores.
 const MODEL_THREADS: usize = 1;
 
 pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
