@@ -93,6 +93,14 @@ impl Base {
         self.version
     }
 
+    /// How many objects a fresh cluster has.
+    #[expect(clippy::len_without_is_empty, reason = "no cluster is empty")]
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        // Every object was one write.
+        self.version
+    }
+
     /// The templates of one resource.
     pub(super) fn objects(&self, resource: &Resource) -> Option<&Objects> {
         self.collections.iter().find(|(known, _)| super::state::same_store(known, resource)).map(|(_, objects)| objects)

@@ -41,6 +41,7 @@ use parking_lot::Mutex;
 use state::State;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// One committed write, as observers see it: in commit order per cluster, under the cluster's lock. An observer must be
 /// quick and must not call the cluster.
@@ -113,6 +114,10 @@ struct Shared {
     budget: Budget,
     calls: Calls,
     watches: AtomicU64,
+    /// Objects in all clusters, bootstrap objects included.
+    objects: AtomicU64,
+    /// Events that watches have said, initial ones included.
+    said: Arc<AtomicU64>,
 }
 
 /// The clusters of a process, numbered from zero.
@@ -125,15 +130,24 @@ impl Clusters {
     /// No clusters yet.
     #[must_use]
     pub fn new(settings: Settings, observers: Vec<Observer>) -> Self {
-        let budget = Budget::new(settings.history_bytes);
-        let (wheel, calls, watches) = (Wheel::default(), Calls::default(), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { settings, observers, wheel, budget, calls, watches }), clusters: Vec::new() }
+        let shared = Shared {
+            settings,
+            observers,
+            wheel: Wheel::default(),
+            budget: Budget::new(settings.history_bytes),
+            calls: Calls::default(),
+            watches: AtomicU64::new(0),
+            objects: AtomicU64::new(0),
+            said: Arc::default(),
+        };
+        Self { shared: Arc::new(shared), clusters: Vec::new() }
     }
 
     /// A fresh cluster of a profile, born now. Its number is how many there were.
     pub fn add(&mut self, base: &Arc<Base>, now: Now) -> Arc<Cluster> {
         let id = crate::ids::ClusterId::from_index(self.clusters.len()).0;
         let version = base.version();
+        self.shared.objects.fetch_add(base.len(), Relaxed);
         let cluster = Arc::new(Cluster {
             id,
             base: base.clone(),
@@ -161,6 +175,18 @@ impl Clusters {
     #[must_use]
     pub fn calls(&self) -> &Calls {
         &self.shared.calls
+    }
+
+    /// Objects in all clusters now, with those that every fresh cluster has.
+    #[must_use]
+    pub fn objects(&self) -> u64 {
+        self.shared.objects.load(Relaxed)
+    }
+
+    /// Events that watches have said so far: objects that came, changed or went, and the initial ones; no bookmarks.
+    #[must_use]
+    pub fn watch_events(&self) -> u64 {
+        self.shared.said.load(Relaxed)
     }
 
     /// Bytes held by all histories.

@@ -203,6 +203,11 @@ impl Cluster {
         let object = Arc::new(object);
         let resource = object.resource.clone();
         self.own_objects(state, &resource);
+        match written.kind {
+            EventKind::Added => drop(self.shared.objects.fetch_add(1, Ordering::Relaxed)),
+            EventKind::Deleted => drop(self.shared.objects.fetch_sub(1, Ordering::Relaxed)),
+            EventKind::Modified => {}
+        }
         let at = state.collection(&resource);
         if let Some(objects) = &mut at.objects {
             match written.kind {

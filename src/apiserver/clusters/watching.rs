@@ -53,7 +53,8 @@ impl Cluster {
             start.after = version;
             start.failure = feed.reaches(version).err().map(|floor| Failure::too_old(version, floor));
         }
-        let subscription = Subscription::start(start, feed, self.progress.clone(), alarm.clone());
+        let subscription =
+            Subscription::start(start, feed, (self.progress.clone(), self.shared.said.clone()), alarm.clone());
         drop(state);
         self.shared.wheel.watch(&alarm, now.monotonic);
         Ok(Response::Watch(Box::new(subscription)))

@@ -98,9 +98,17 @@ impl History {
         Ok(self.events.range(start..))
     }
 
+    /// Appends an event. If that breaks the limit of the process, this history gives back as much as it took; the
+    /// oldest of all histories go at the next turn.
     pub(super) fn push(&mut self, event: Event, budget: &Budget) {
+        let mut owed = event.bytes;
         budget.add(event.second, event.bytes);
         self.events.push_back(Arc::new(event));
+        while budget.is_over() && owed > 0 && self.events.len() > 1 {
+            owed = owed.saturating_sub(self.events.front().map_or(0, |first| first.bytes));
+            self.forget_front(budget);
+            budget.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Forgets events of seconds before `second`; returns how many.
@@ -206,6 +214,11 @@ impl Budget {
         self.slot(second).fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Whether the histories hold more than they may.
+    fn is_over(&self) -> bool {
+        self.used() > self.limit
+    }
+
     /// Bytes that all histories hold.
     pub(in crate::apiserver) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
@@ -221,7 +234,7 @@ impl Budget {
         let by_age = now.saturating_sub(window.min(SECONDS as u64 - 2));
         let from = self.cutoff.load(Ordering::Relaxed).max(now.saturating_sub(SECONDS as u64 - 1));
         let (mut left, mut cutoff) = (self.used(), by_age);
-        let full = left > self.limit;
+        let full = self.is_over();
         if full {
             // Down to nine tenths, so that the next write does not come here again.
             for second in from..now {

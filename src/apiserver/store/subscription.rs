@@ -94,6 +94,8 @@ pub struct Subscription {
     feed: Arc<Feed>,
     /// The cluster's version once everything up to it is in the feeds.
     progress: Arc<AtomicU64>,
+    /// Counts the events of all watches.
+    said: Arc<AtomicU64>,
     alarm: Arc<Alarm>,
     id: u32,
     epoch: u32,
@@ -109,7 +111,7 @@ impl Subscription {
     pub(in crate::apiserver) fn start(
         start: Start,
         feed: Arc<Feed>,
-        progress: Arc<AtomicU64>,
+        (progress, said): (Arc<AtomicU64>, Arc<AtomicU64>),
         alarm: Arc<Alarm>,
     ) -> Self {
         let (id, epoch) = feed.follow(alarm.clone());
@@ -119,6 +121,7 @@ impl Subscription {
             selector: start.selector,
             feed,
             progress,
+            said,
             alarm,
             id,
             epoch,
@@ -150,6 +153,14 @@ impl Subscription {
 
     /// The next event if there is one now, without keeping a waker. See [`Subscription::ended`].
     pub fn next_now(&mut self) -> Option<WatchEvent> {
+        let event = self.find_next();
+        if let Some(WatchEvent::Object { .. }) = event {
+            self.said.fetch_add(1, Ordering::Relaxed);
+        }
+        event
+    }
+
+    fn find_next(&mut self) -> Option<WatchEvent> {
         if self.done {
             return None;
         }

@@ -224,3 +224,97 @@ fn only_the_last_events_are_kept() {
     }
     assert_eq!(names(&world.list("events", "default", Options::default()).unwrap()), ["e7", "e8", "e9"]);
 }
+
+#[test]
+fn objects_and_what_watches_said_are_counted() {
+    let world = World::bare();
+    let fresh = world.clusters.objects();
+    let all = world.list("configmaps", "", Options::default()).unwrap().items.len() as u64;
+    let mut watch = world.watch("configmaps", "", Options::default());
+    world.create("configmaps", "kube-public", config_map("a", "1"));
+    world.merge("configmaps", "kube-public", "a", None, json!({ "data": { "k": "2" } }));
+    assert_eq!(world.clusters.objects(), fresh + 1);
+    world.delete("configmaps", "kube-public", "a", json!({}));
+    assert_eq!(world.clusters.objects(), fresh);
+    assert_eq!(world.clusters.watch_events(), 0, "nobody has read yet");
+    drain(&mut watch);
+    assert_eq!(world.clusters.watch_events(), all + 3);
+}
+
+#[test]
+fn histories_keep_their_limit_between_turns() {
+    let limit = 20_000;
+    let world = World::new(Settings { history_bytes: limit, ..Settings::default() });
+    let mut most = 0;
+    for n in 0..500 {
+        world.create("configmaps", "kube-public", config_map(&format!("m{n}"), "1"));
+        most = most.max(world.clusters.history_bytes());
+    }
+    assert!(most < limit + 2_000, "{most}");
+    assert!(world.clusters.history_dropped() > 0);
+}
+
+/// Objects by key with their versions and texts, as a client's cache holds them.
+type Cache = std::collections::BTreeMap<String, (u64, String)>;
+
+fn keep(cache: &mut Cache, event: &Value) {
+    let object = &event["object"];
+    let key = format!("{}/{}", object["metadata"]["namespace"], object["metadata"]["name"]);
+    match event["type"].as_str() {
+        Some("DELETED") => drop(cache.remove(&key)),
+        _ => drop(cache.insert(key, (version(object), object.to_string()))),
+    }
+}
+
+fn listed(world: &World, selector: Option<&'static str>) -> (Cache, u64) {
+    let options = Options { label_selector: selector, ..Options::default() };
+    let list = world.list("configmaps", "", options).unwrap();
+    let mut cache = Cache::new();
+    for object in &list.items {
+        let mut text = Vec::new();
+        object.render(&object.resource, crate::apiserver::object::Form::Alone, &mut text);
+        keep(&mut cache, &json!({ "type": "ADDED", "object": serde_json::from_slice::<Value>(&text).unwrap() }));
+    }
+    (cache, list.resource_version)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever is written: a watch replayed onto the list that it resumes from is the store, also through a selector.
+    #[test]
+    fn a_watch_replayed_onto_its_list_is_the_store(
+        writes in proptest::collection::vec((0..4_u8, 0..6_u8, 0..3_u8), 1..60),
+        at in 0..60_usize,
+    ) {
+        let world = World::bare();
+        let selectors = [None, Some("odd=1")];
+        let mut seen = Vec::new();
+        for (n, (what, which, data)) in writes.into_iter().enumerate() {
+            if n == at {
+                for selector in selectors {
+                    let (cache, version) = listed(&world, selector);
+                    let version: &'static str = String::leak(version.to_string());
+                    let options = Options { resource_version: version, label_selector: selector, ..Options::default() };
+                    seen.push((selector, cache, world.watch("configmaps", "", options)));
+                }
+            }
+            let (namespace, name) = (if which % 2 == 0 { "default" } else { "kube-public" }, format!("m{which}"));
+            let body = json!({ "metadata": { "name": name, "labels": { "odd": (data % 2).to_string() } },
+                "data": { "k": data.to_string() } });
+            match what {
+                0 => world.create("configmaps", namespace, body),
+                1 => world.merge("configmaps", namespace, &name, None, body),
+                2 => world.update("configmaps", namespace, &name, body),
+                _ => world.delete("configmaps", namespace, &name, json!({})),
+            };
+        }
+        for (selector, mut cache, mut watch) in seen {
+            let resource = watch.resource().clone();
+            while let Some(event) = watch.next_now() {
+                keep(&mut cache, &serde_json::from_slice(&event.json(&resource)).unwrap());
+            }
+            proptest::prop_assert_eq!(cache, listed(&world, selector).0);
+        }
+    }
+}
