@@ -34,6 +34,28 @@ fn a_kustomization_waits_for_its_source_and_wakes_with_the_artifact() {
 }
 
 #[test]
+fn a_kustomization_that_looks_before_the_artifact_is_there_costs_two_writes_more() {
+    let calls = |early: bool| {
+        let mut lab = Lab::new(addon(3, 1));
+        if early {
+            lab.kustomization("10m", true, true).run(Span::ZERO);
+            lab.now += Span::from_millis(1);
+            lab.git("10m");
+        } else {
+            lab.git("10m").kustomization("10m", true, true);
+        }
+        lab.run(Span::from_secs(5));
+        assert!(status(&lab, Kind::KUSTOMIZATION).is_ready(1));
+        lab.calls
+    };
+    let (early, usual) = (calls(true), calls(false));
+    assert_eq!(early.len(), usual.len() + 2);
+    let statuses =
+        |calls: &[String]| calls.iter().filter(|c| c.starts_with("kustomize patch kustomizations/status")).count();
+    assert_eq!(statuses(&early), statuses(&usual) + 2, "{early:#?}");
+}
+
+#[test]
 fn suspended_objects_make_no_calls() {
     let mut lab = Lab::new(addon(1, 0));
     lab.git("10m").kustomization("10m", true, true).run(Span::from_secs(5));
