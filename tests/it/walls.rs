@@ -54,6 +54,8 @@ const PURE: &[&str] = &[
     "measure/hist",
     "measure/signal",
     "drive/virtual_time",
+    "drive/intent",
+    "drive/drifted",
     "apiserver/life",
     "apiserver/select",
     "apiserver/apply",

@@ -4,12 +4,12 @@
 //! late is made as soon as it can be, and its latency counts from the time it was intended for; how late the generator
 //! was is reported, not hidden. Changes of one app keep their order, those of different apps run side by side.
 
-use super::drifted;
 use super::event::{Event, Events};
 use super::manager::{AccessError, Pools, Route, from_token};
 use super::settings::Access;
 use crate::calls::{CallKey, Kind, Tally, Target, Verb};
 use crate::clock;
+use crate::drive::drifted;
 use crate::fleet::{ARGOCD_NAMESPACE, Change, ChangeKind, World};
 use crate::ids::AppId;
 use crate::model::flux::Catalogue;
@@ -175,7 +175,8 @@ impl Driver {
             DriftKind::Delete => ("DELETE", JSON, delete_options()),
             DriftKind::Edit => ("PATCH", MERGE_PATCH, object.edit()),
         };
-        let call = Call { target: Target::Leaf, method, kind: object.kind, path: object.path(), media, body: &body };
+        let path = format!("{}/{}", collection_path(object.kind, &object.namespace), object.name);
+        let call = Call { target: Target::Leaf, method, kind: object.kind, path, media, body: &body };
         let drifted = self.send(&self.leaves[self.world.cluster_of(app).index()], call).await;
         // What is not installed yet will be: somebody who wants to meddle tries again.
         drifted.map(drop).map_err(|refusal| Refusal { may_pass: refusal.may_pass || refusal.absent, ..refusal })
@@ -272,7 +273,7 @@ async fn sleep_until(at: Time) {
 }
 
 /// The path of a collection.
-pub(super) fn collection_path(kind: Kind, namespace: &str) -> String {
+fn collection_path(kind: Kind, namespace: &str) -> String {
     let info = kind.info();
     let root = if info.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", info.group) };
     if info.namespaced {

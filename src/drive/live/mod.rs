@@ -6,7 +6,6 @@
 pub mod budget;
 mod child;
 mod crew;
-mod drifted;
 mod driver;
 mod event;
 mod faults;

@@ -3,17 +3,15 @@
 //! In: bytes of children, doings of the driver, moments to look. Out: the ledger's outcome and the costs of processes.
 
 use super::child::ChildIndex;
-use super::drifted;
 use crate::clock;
+use crate::drive::intent::Intent;
 use crate::fleet::{self, World};
-use crate::ids::{AddonId, AppId, ChangeId};
+use crate::ids::{AddonId, ChangeId};
 use crate::measure::host::{Host, HostWatch};
 use crate::measure::process::{Usage, Watched};
-use crate::measure::{
-    Change, ChangeKind, Decoder, Figures, Ledger, Outcome, Plan, Progress, Role, fingerprint, fingerprint_json,
-};
+use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Role};
 use crate::model::flux::Catalogue;
-use crate::scenario::{Delivery, Mode, Scenario};
+use crate::scenario::Scenario;
 use crate::units::{Span, Time};
 use rustix::process::Pid;
 use std::sync::Arc;
@@ -136,65 +134,10 @@ impl Observation {
     /// A change of the timeline is about to be made.
     pub(super) fn intend(&mut self, index: usize) {
         let change = self.world.changes()[index];
-        let id = self.ledger.intend(self.intended(change));
+        let intent = Intent { world: &self.world, catalogue: &self.catalogue, epoch: self.epoch };
+        let id = self.ledger.intend(intent.of(change));
         debug_assert_eq!(id.index(), index, "changes are intended in the order of the world");
         self.ledger.sent(id, clock::now());
-    }
-
-    fn intended(&self, change: fleet::Change) -> Change {
-        let addon = self.world.addon(change.app);
-        let (kind, object) = match change.kind {
-            fleet::ChangeKind::Install => (ChangeKind::Install, 0),
-            fleet::ChangeKind::Upgrade => (ChangeKind::Upgrade, 0),
-            fleet::ChangeKind::Commit { .. } => (ChangeKind::Commit, 0),
-            fleet::ChangeKind::Scale => (ChangeKind::Scale, 0),
-            fleet::ChangeKind::Decommission => (ChangeKind::Decommission, 0),
-            fleet::ChangeKind::Drift { object, .. } => (ChangeKind::Drift, self.drifted(change.app, object)),
-        };
-        let of_spec = matches!(kind, ChangeKind::Install | ChangeKind::Upgrade | ChangeKind::Scale);
-        Change {
-            app: change.app,
-            kind,
-            intended: self.epoch + change.at,
-            source: if of_spec { self.source(change) } else { 0 },
-            revision: self.revision(change),
-            object,
-            through_flux: addon.flux_subsystem && addon.mode == Mode::AutoCreate,
-            cascade: addon.cascade_delete,
-        }
-    }
-
-    fn source(&self, change: fleet::Change) -> u64 {
-        let patch = self.world.application_patch(change.app, change.target);
-        fingerprint_json(&patch["spec"]["source"])
-    }
-
-    /// The revision that the change brings, 0 where it brings none.
-    fn revision(&self, change: fleet::Change) -> u64 {
-        match change.kind {
-            fleet::ChangeKind::Install | fleet::ChangeKind::Upgrade | fleet::ChangeKind::Commit { .. } => {
-                self.head(change).map_or(0, |revision| fingerprint(&revision))
-            }
-            fleet::ChangeKind::Scale | fleet::ChangeKind::Drift { .. } | fleet::ChangeKind::Decommission => 0,
-        }
-    }
-
-    /// What the source holds at the version that the change asks for, in Flux's form.
-    fn head(&self, change: fleet::Change) -> Option<String> {
-        let addon = self.world.addon(change.app);
-        let version = addon.versions.get(change.target.version as usize)?;
-        let repo = match addon.delivery {
-            Delivery::Git => self.catalogue.git(&addon.repo_url, version),
-            Delivery::Oci => self.catalogue.oci(&addon.repo_url, version),
-            Delivery::Helm => self.catalogue.chart(&addon.repo_url, &addon.chart, version),
-        }?;
-        let mut text = String::new();
-        self.catalogue.write_revision(&mut text, self.catalogue.head(repo));
-        Some(text)
-    }
-
-    fn drifted(&self, app: AppId, nth: u32) -> u64 {
-        drifted::object(&self.world, &self.catalogue, app, nth).map_or(0, |object| object.fingerprint())
     }
 
     pub(super) fn stored(&mut self, index: usize, generation: u64) {

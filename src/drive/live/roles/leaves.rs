@@ -9,7 +9,7 @@ use crate::apiserver::request::Now;
 use crate::apiserver::schema;
 use crate::apiserver::store::EventKind;
 use crate::calls::{CallKey, Kind, Target, Verb};
-use crate::drive::live::drifted::object_fingerprint;
+use crate::drive::drifted::object_fingerprint;
 use crate::drive::live::driver::USER_AGENT;
 use crate::drive::live::flux::{Inbox, Model, Setup};
 use crate::drive::live::notice::Order;

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
     pub(super) kind: Kind,
-    namespace: String,
-    name: String,
+    pub(super) namespace: String,
+    pub(super) name: String,
 }
 
 /// The kinds in the order in which the world counts an installation's objects.
@@ -34,10 +34,6 @@ pub(super) fn object_fingerprint(kind: Kind, namespace: &str, name: &str) -> u64
 impl Object {
     pub(super) fn fingerprint(&self) -> u64 {
         object_fingerprint(self.kind, &self.namespace, &self.name)
-    }
-
-    pub(super) fn path(&self) -> String {
-        format!("{}/{}", super::driver::collection_path(self.kind, &self.namespace), self.name)
     }
 
     /// A merge patch of a field that Flux owns, so that Flux sees the drift and takes it back.
