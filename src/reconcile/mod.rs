@@ -10,8 +10,10 @@
 //! compare    does the live object have what the document asks for     health  of an object, of an app
 //! status     the Application's status as a value                      render  the same as JSON
 //! machine    Reconcile: step(replies, now) -> calls | outcome         queue   client-go's work queue, resync, limiter
+//! agenda     why an app is looked at, and when again
 //! ```
 
+mod agenda;
 mod compare;
 mod health;
 mod limiter;
@@ -22,6 +24,7 @@ mod status;
 mod translate;
 mod values;
 
+pub use agenda::Agenda;
 pub use compare::{LAST_APPLIED, apply_patch, covers};
 pub use health::{Facts, Health, Ready, assess, worst};
 pub use limiter::TokenBucket;

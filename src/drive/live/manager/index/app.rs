@@ -5,7 +5,7 @@ use crate::calls::{ContentId, Kind, ObjectId};
 use crate::drive::live::manager::object::{AppStatus, Object, STAMP};
 use crate::ids::AppId;
 use crate::reconcile::{
-    self, App, Health, Ids, Mode, Outcome, Phase, Plan, Problem, Resource, Seen, Slot, Status, Sync, Verdict, Why,
+    self, Agenda, App, Health, Ids, Mode, Outcome, Phase, Plan, Problem, Resource, Seen, Slot, Status, Sync, Why,
     fingerprint, render,
 };
 use crate::scenario::Behaviour;
@@ -38,11 +38,8 @@ pub(in crate::drive::live::manager) struct Entry {
     pub(in crate::drive::live::manager) words: Words,
     /// Fingerprint of everything that the snapshot was made from.
     inputs: ContentId,
-    /// Why it waits in line.
-    pub(super) changed: bool,
-    pub(super) touched: bool,
-    resync_at: Option<Time>,
-    rounds: u64,
+    /// Why it waits in line, and when it is looked at again.
+    pub(super) agenda: Agenda,
     /// When it was last read from the hub.
     read_at: Time,
 }
@@ -84,10 +81,7 @@ impl Entry {
             app: nothing(),
             words: Words::default(),
             inputs: ContentId::default(),
-            changed: false,
-            touched: false,
-            resync_at: None,
-            rounds: 0,
+            agenda: Agenda::default(),
             read_at: Time(0),
         }
     }
@@ -334,13 +328,8 @@ impl Index {
         if !entry.is_ours() {
             return None;
         }
-        let due = entry.resync_at.is_some_and(|at| at <= now);
-        let (changed, touched) = (std::mem::take(&mut entry.changed), std::mem::take(&mut entry.touched));
-        let why = match (due, changed, touched) {
-            (true, _, _) | (false, false, false) => Why::Time,
-            (false, true, _) => Why::App,
-            (false, false, true) => Why::Leaf,
-        };
+        let noted = entry.agenda;
+        let why = entry.agenda.begin(now);
         let (mut app, cluster) = (entry.app, entry.cluster);
         let mut seen = [Seen::Unknown; 2];
         match (cluster, app.problem) {
@@ -356,8 +345,7 @@ impl Index {
                 Ok(Some(looked)) => seen = looked,
                 Ok(None) => {
                     // The end of the initial list puts it back in line.
-                    let entry = &mut self.apps[key as usize];
-                    (entry.changed, entry.touched) = (changed, touched);
+                    self.apps[key as usize].agenda = noted;
                     return None;
                 }
                 Err(problem) => {
@@ -403,27 +391,7 @@ impl Index {
             if outcome.synced {
                 entry.app.synced_at = Some(now);
             }
-            if outcome.verdict != Verdict::Ignored {
-                entry.rounds += 1;
-                entry.resync_at = resync.after(key, entry.rounds).map(|span| now + span);
-            }
-            self.queue.cancel_delay(key);
-            let again = outcome.again.map(|span| now + span);
-            let next = again.into_iter().chain(entry.resync_at).min();
-            match outcome.verdict {
-                Verdict::Failed => self.queue.add_rate_limited(key, now),
-                Verdict::Ignored
-                | Verdict::Unchanged
-                | Verdict::Reported
-                | Verdict::Synced
-                | Verdict::Deleting
-                | Verdict::Gone => {
-                    self.queue.forget(key);
-                    if let Some(at) = next {
-                        self.queue.add_after(key, at.since(now).max(Span(1)), now);
-                    }
-                }
-            }
+            entry.agenda.end(key, outcome, &resync, &mut self.queue, now);
         }
         self.queue.done(key);
     }

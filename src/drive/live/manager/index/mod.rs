@@ -116,8 +116,8 @@ impl Index {
     pub(super) fn enqueue(&mut self, key: u32, by_leaf: bool, now: Time) {
         let entry = &mut self.apps[key as usize];
         if entry.is_ours() {
-            entry.changed |= !by_leaf;
-            entry.touched |= by_leaf;
+            entry.agenda.changed |= !by_leaf;
+            entry.agenda.touched |= by_leaf;
             self.queue.add(key, now);
         }
     }

@@ -1,0 +1,48 @@
+//! Why an app is looked at, and when it is looked at again: what a manager remembers of one app between its rounds.
+//!
+//! In: what the watches tell, the outcomes of rounds, the time. Out: the reason of the next round, and adds to the work
+//! queue. Forty bytes per app.
+
+use super::{Outcome, Queue, Resync, Verdict, Why};
+use crate::units::{Span, Time};
+
+/// See the module head.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Agenda {
+    /// The Application changed since the last round began.
+    pub changed: bool,
+    /// One of its Flux objects did.
+    pub touched: bool,
+    resync_at: Option<Time>,
+    rounds: u64,
+}
+
+impl Agenda {
+    /// Why the round that begins now is made; what was noted counts as seen.
+    pub fn begin(&mut self, now: Time) -> Why {
+        let due = self.resync_at.is_some_and(|at| at <= now);
+        match (due, std::mem::take(&mut self.changed), std::mem::take(&mut self.touched)) {
+            (true, _, _) | (false, false, false) => Why::Time,
+            (false, true, _) => Why::App,
+            (false, false, true) => Why::Leaf,
+        }
+    }
+
+    /// A round over `key` came to an end: it is put back into the queue for when it is to be looked at again. The caller
+    /// tells the queue that the key is done.
+    pub fn end(&mut self, key: u32, outcome: &Outcome, resync: &Resync, queue: &mut Queue, now: Time) {
+        if outcome.verdict != Verdict::Ignored {
+            self.rounds += 1;
+            self.resync_at = resync.after(key, self.rounds).map(|span| now + span);
+        }
+        queue.cancel_delay(key);
+        if outcome.verdict == Verdict::Failed {
+            return queue.add_rate_limited(key, now);
+        }
+        queue.forget(key);
+        let again = outcome.again.map(|span| now + span);
+        if let Some(at) = again.into_iter().chain(self.resync_at).min() {
+            queue.add_after(key, at.since(now).max(Span(1)), now);
+        }
+    }
+}
