@@ -22,9 +22,6 @@ impl Cluster {
         if !version.is_empty() && version != "0" {
             return Err(Failure::bare("resourceVersion should not be set on objects to be created").into());
         }
-        if let Some(review) = super::kinds::review(request, &value) {
-            return Ok(Response::Document { code: 201, body: review, warnings: Vec::new() });
-        }
         own_new(&mut value["metadata"]);
         self.insert(request, value, false, now)
     }
@@ -83,10 +80,7 @@ impl Cluster {
         let sent = metadata["name"].as_str().unwrap_or_default();
         let prefix = metadata["generateName"].as_str().unwrap_or_default();
         if !sent.is_empty() {
-            return match life::check_name(resource, sent) {
-                None => Ok(false),
-                Some(why) => Err(name_error(resource, sent, &format!("Invalid value: {sent:?}: {why}"))),
-            };
+            return Ok(false);
         }
         if prefix.is_empty() || UNGENERATED.contains(&resource.plural.as_str()) {
             return Err(no_name(resource));
@@ -102,9 +96,6 @@ impl Cluster {
             }
         }
         drop(state);
-        if let Some(why) = life::check_name(resource, &name) {
-            return Err(name_error(resource, &name, &format!("Invalid value: {name:?}: {why}")));
-        }
         value["metadata"]["name"] = json!(name);
         Ok(true)
     }
@@ -140,15 +131,6 @@ fn no_name(resource: &Resource) -> Failure {
         field: "metadata.name".to_owned(),
     };
     Failure::invalid(&resource.kind, &resource.group, "", &[cause])
-}
-
-fn name_error(resource: &Resource, name: &str, message: &str) -> Failure {
-    let cause = Cause {
-        reason: "FieldValueInvalid".to_owned(),
-        message: message.to_owned(),
-        field: "metadata.name".to_owned(),
-    };
-    Failure::invalid(&resource.kind, &resource.group, name, &[cause])
 }
 
 fn exists(resource: &Resource, existing: &Object, generated: bool) -> Failure {

@@ -1,19 +1,18 @@
-//! Built-in kinds that are more than storage: what a create fills in, what an update may not touch, and the calls that
-//! store nothing (reviews, evictions, tokens).
+//! Built-in kinds that are more than storage: what a create fills in, and the calls that store nothing (evictions, tokens).
 
 use super::Cluster;
 use super::crds;
 use super::deleting::DeleteOptions;
 use super::prepare::not_found;
 use super::state::Written;
-use crate::apiserver::failure::{Cause, Failure};
+use crate::apiserver::failure::Failure;
 use crate::apiserver::object::instant;
 use crate::apiserver::request::{Body, Now, Request, Response};
 use crate::apiserver::schema::Resource;
 use crate::apiserver::store::EventKind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 fn is(resource: &Resource, group: &str, plural: &str) -> bool {
     resource.plural == plural && resource.group == group
@@ -21,32 +20,41 @@ fn is(resource: &Resource, group: &str, plural: &str) -> bool {
 
 /// What a new object gets from the server, before defaults.
 pub(super) fn before_create(resource: &Resource, value: &mut Value) {
-    if is(resource, "", "namespaces") {
-        let name = value["metadata"]["name"].clone();
-        if !value["metadata"]["labels"].is_object() {
-            value["metadata"]["labels"] = json!({});
-        }
-        value["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
-    } else if crds::is_crd(resource) {
+    if crds::is_crd(resource) {
         crds::fill(value);
     }
 }
 
 /// What a new object gets from the server when it is stored: nobody owns it.
 pub(super) fn assign_new(cluster: &Cluster, resource: &Resource, value: &mut Value) {
-    if is(resource, "", "namespaces") {
-        if !value["spec"].is_object() {
-            value["spec"] = json!({});
-        }
-        if value["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty) {
-            value["spec"]["finalizers"] = json!(["kubernetes"]);
-        }
-        value["status"] = json!({ "phase": "Active" });
+    if is(resource, "", "pods") {
+        value["status"] = json!({ "phase": "Pending", "qosClass": quality(&value["spec"]) });
     } else if is(resource, "", "services") {
         allocate(cluster, value);
     } else if crds::is_crd(resource) {
         value["status"] = crds::unaccepted(&value["spec"]);
     }
+}
+
+/// The class of service of a pod (upstream: `ComputePodQOS`): nothing asked for, everything asked for and bounded by the
+/// same, or something between.
+fn quality(spec: &Value) -> &'static str {
+    const COUNTED: [&str; 2] = ["cpu", "memory"];
+    let lists = ["containers", "initContainers"];
+    let containers: Vec<&Value> = lists
+        .iter()
+        .filter_map(|list| spec[*list].as_array())
+        .flatten()
+        .map(|container| &container["resources"])
+        .collect();
+    let asks = |of: &Value, part: &str| COUNTED.iter().any(|name| !of[part][*name].is_null());
+    if !containers.iter().any(|of| asks(of, "requests") || asks(of, "limits")) {
+        return "BestEffort";
+    }
+    let bounded = |of: &&Value| {
+        COUNTED.iter().all(|name| !of["limits"][*name].is_null() && of["limits"][*name] == of["requests"][*name])
+    };
+    if containers.iter().all(bounded) { "Guaranteed" } else { "Burstable" }
 }
 
 /// Gives a Service its cluster address and node ports (K-05). Addresses are drawn from 10.0.0.0/16 above the first
@@ -67,7 +75,11 @@ fn allocate(cluster: &Cluster, value: &mut Value) {
     if spec["clusterIPs"].as_array().is_none_or(Vec::is_empty) {
         spec["clusterIPs"] = json!([address]);
     }
-    for (name, default) in [("ipFamilies", json!(["IPv4"])), ("ipFamilyPolicy", json!("SingleStack"))] {
+    // A headless service without a selector may have addresses of any family behind it.
+    let open = spec["clusterIP"] == "None" && spec["selector"].as_object().is_none_or(Map::is_empty);
+    let (families, policy) =
+        if open { (json!(["IPv4", "IPv6"]), "RequireDualStack") } else { (json!(["IPv4"]), "SingleStack") };
+    for (name, default) in [("ipFamilies", families), ("ipFamilyPolicy", json!(policy))] {
         if spec[name].is_null() {
             spec[name] = default;
         }
@@ -82,27 +94,8 @@ fn allocate(cluster: &Cluster, value: &mut Value) {
     }
 }
 
-/// What a write means before defaults are filled in: text forms of a Secret become data.
+/// What a write means before defaults are filled in.
 pub(super) fn before_defaults(resource: &Resource, old: Option<&Value>, value: &mut Value) {
-    if is(resource, "", "secrets") {
-        let texts = value.get_mut("stringData").map(Value::take);
-        if let Value::Object(fields) = value {
-            fields.remove("stringData");
-        }
-        if let Some(Value::Object(texts)) = texts {
-            if !value["data"].is_object() {
-                value["data"] = json!({});
-            }
-            for (key, text) in texts {
-                value["data"][key] = json!(STANDARD.encode(text.as_str().unwrap_or_default()));
-            }
-        }
-        if value["data"].is_null()
-            && let Value::Object(fields) = value
-        {
-            fields.remove("data");
-        }
-    }
     if let (Some(old), true) = (old, is(resource, "", "services") && value["spec"].is_object()) {
         // An update that leaves the allocated parts out keeps them.
         for name in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
@@ -121,7 +114,7 @@ pub(super) fn before_defaults(resource: &Resource, old: Option<&Value>, value: &
 /// Indexing for reading may leave nulls behind at the top level.
 fn drop_nulls(resource: &Resource, value: &mut Value) {
     if let Value::Object(fields) = value {
-        fields.retain(|_, field| !field.is_null());
+        fields.retain(|name, field| !field.is_null() || resource.skeleton.get(name).is_some_and(Value::is_null));
         // What a custom resource's schema lets be null stays null.
         let parts: &[&str] = if resource.custom { &["metadata"] } else { &["metadata", "spec"] };
         for &name in parts {
@@ -140,74 +133,21 @@ pub(super) fn after_defaults(resource: &Resource, old: Option<&Value>, value: &m
             value["spec"]["finalizers"] = old["spec"]["finalizers"].clone();
         }
     }
+    if is(resource, "apps", "daemonsets") {
+        count_templates(old, value);
+    }
     drop_nulls(resource, value);
 }
 
-/// Paths that never change after creation, by kind.
-fn immutable(resource: &Resource) -> &'static [&'static [&'static str]] {
-    match (resource.group.as_str(), resource.plural.as_str()) {
-        ("apps", "deployments" | "daemonsets" | "replicasets") => &[&["spec", "selector"]],
-        ("apps", "statefulsets") => {
-            &[&["spec", "selector"], &["spec", "serviceName"], &["spec", "podManagementPolicy"]]
-        }
-        ("batch", "jobs") => &[&["spec", "selector"], &["spec", "template"], &["spec", "completionMode"]],
-        ("", "secrets") => &[&["type"]],
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => &[&["roleRef"]],
-        ("storage.k8s.io", "storageclasses") => &[&["provisioner"], &["parameters"], &["reclaimPolicy"]],
-        _ => &[],
+/// How often a DaemonSet's template changed is told by an annotation since its field went away.
+fn count_templates(old: Option<&Value>, value: &mut Value) {
+    const COUNT: &str = "deprecated.daemonset.template.generation";
+    let known = old.and_then(|old| old["metadata"]["annotations"][COUNT].as_str()?.parse::<u64>().ok());
+    let changed = old.is_none_or(|old| old["spec"]["template"] != value["spec"]["template"]);
+    if !value["metadata"]["annotations"].is_object() {
+        value["metadata"]["annotations"] = json!({});
     }
-}
-
-fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, step| value.get(step))
-}
-
-/// Rules beyond the schema.
-pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value, errors: &mut Vec<Cause>) {
-    let Some(old) = old else { return };
-    for path in immutable(resource) {
-        let (before, after) = (at(old, path), at(new, path));
-        if before != after {
-            let shown = after.map_or_else(|| "null".to_owned(), Value::to_string);
-            errors.push(Cause {
-                reason: "FieldValueInvalid".to_owned(),
-                message: format!("Invalid value: {shown}: field is immutable"),
-                field: path.join("."),
-            });
-        }
-    }
-    let sealed = is(resource, "", "secrets") || is(resource, "", "configmaps");
-    if sealed && old["immutable"] == true {
-        for name in ["immutable", "data", "binaryData"] {
-            if old.get(name) != new.get(name) {
-                errors.push(Cause {
-                    reason: "FieldValueForbidden".to_owned(),
-                    message: "Forbidden: field is immutable when `immutable` is set".to_owned(),
-                    field: name.to_owned(),
-                });
-            }
-        }
-    }
-}
-
-/// Reviews are answered, not stored: everything is allowed here; who may do what is the rim's business.
-pub(super) fn review(request: &Request<'_>, sent: &Value) -> Option<Value> {
-    let user = json!({ "username": request.user, "groups": request.groups });
-    let status = match request.resource.plural.as_str() {
-        "selfsubjectaccessreviews" | "subjectaccessreviews" | "localsubjectaccessreviews" => json!({ "allowed": true }),
-        "selfsubjectrulesreviews" => json!({
-            "incomplete": false,
-            "resourceRules": [{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }],
-            "nonResourceRules": [{ "nonResourceURLs": ["*"], "verbs": ["*"] }],
-        }),
-        "tokenreviews" => json!({ "authenticated": true, "user": user }),
-        "selfsubjectreviews" => json!({ "userInfo": user }),
-        _ => return None,
-    };
-    let mut review = sent.clone();
-    review["metadata"]["creationTimestamp"] = Value::Null;
-    review["status"] = status;
-    Some(review)
+    value["metadata"]["annotations"][COUNT] = json!((known.unwrap_or(0) + u64::from(changed)).to_string());
 }
 
 /// POST on a subresource of an existing object.

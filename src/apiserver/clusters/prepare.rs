@@ -6,11 +6,11 @@ use crate::apiserver::apply::{TrackInput, track};
 use crate::apiserver::defaults::{assign, defaults};
 use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::life;
-use crate::apiserver::object::{Malformed, Meta, Object, instant};
+use crate::apiserver::object::{Malformed, Object, instant};
 use crate::apiserver::prune::prune;
 use crate::apiserver::request::{Body, FieldValidation, Now, PatchType, Request, Verb};
 use crate::apiserver::schema::Resource;
-use crate::apiserver::validate::validate;
+use crate::apiserver::validate::{FieldError, decodable, validate};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -37,15 +37,36 @@ pub(super) fn decode(request: &Request<'_>) -> Result<Value, Failure> {
         Value::Object(fields) => Value::Object(fields),
         _ => return Err(Failure::bad_request("the object provided is unrecognized: it is no JSON object")),
     };
+    if let (true, Body::Json(text)) = (resource.custom, request.body) {
+        check_told(resource, text, &value)?;
+    }
     check_type(resource, &mut value)?;
+    check_decodable(resource, &value)?;
     if !value["metadata"].is_object() {
         if !value["metadata"].is_null() {
-            return Err(undecodable(resource, &Malformed { path: "metadata".to_owned(), expected: "an object" }));
+            return Err(malformed(resource, &Malformed { path: "metadata".to_owned(), expected: "an object" }));
         }
         value["metadata"] = json!({});
     }
     check_place(request, &mut value["metadata"])?;
     Ok(value)
+}
+
+/// The text of a custom resource must say itself what it is; for built-in kinds the path does.
+fn check_told(resource: &Resource, text: &[u8], value: &Value) -> Result<(), Failure> {
+    if value["kind"].as_str().is_none_or(str::is_empty) {
+        let text = String::from_utf8_lossy(text);
+        return Err(Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{text}' ({text})",
+            resource.kind
+        )));
+    }
+    if value["apiVersion"].as_str().is_none_or(str::is_empty) {
+        let expected = resource.api_version();
+        let message = format!("the API version in the data () does not match the expected API version ({expected})");
+        return Err(Failure::bad_request(message));
+    }
+    Ok(())
 }
 
 fn check_type(resource: &Resource, value: &mut Value) -> Result<(), Failure> {
@@ -157,6 +178,9 @@ pub(super) fn prepare(
     now: Now,
 ) -> Result<Prepared, Failure> {
     let resource = request.resource;
+    if matches!(request.body, Body::Patch(..)) {
+        check_decodable(resource, &value)?;
+    }
     let warnings = unknown_fields(request, &mut value)?;
     kinds::before_defaults(resource, old, &mut value);
     defaults(resource, &mut value);
@@ -167,31 +191,30 @@ pub(super) fn prepare(
         track(&TrackInput { resource, old, manager, subresource: request.subresource, now: &now }, &mut value);
     }
     if old.is_none() {
-        assign(resource, &mut value);
         kinds::assign_new(cluster, resource, &mut value);
+        assign(resource, &mut value);
     }
-    let mut errors: Vec<Cause> = match validate(resource, old, &value) {
-        Ok(()) => Vec::new(),
-        Err(errors) => errors
-            .into_iter()
-            .map(|e| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field })
-            .collect(),
-    };
-    if errors.is_empty() {
-        check_metadata(resource, &value["metadata"], &mut errors);
-        kinds::check(resource, old, &value, &mut errors);
-    }
-    if !errors.is_empty() {
+    if let Err(errors) = validate(resource, old, &value) {
+        let cause = |e: FieldError| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field };
+        let causes: Vec<Cause> = errors.into_iter().map(cause).collect();
         let name = value["metadata"]["name"].as_str().unwrap_or_default();
-        return Err(Failure::invalid(&resource.kind, &resource.group, name, &errors));
+        return Err(Failure::invalid(&resource.kind, &resource.group, name, &causes));
     }
-    let object = Object::from_value(resource, value).map_err(|why| undecodable(resource, &why))?;
+    let object = Object::from_value(resource, value).map_err(|why| malformed(resource, &why))?;
     Ok(Prepared { object, warnings })
 }
 
-fn undecodable(resource: &Resource, why: &Malformed) -> Failure {
+fn check_decodable(resource: &Resource, value: &Value) -> Result<(), Failure> {
+    decodable(resource, value).map_err(|why| undecodable(resource, &why))
+}
+
+fn undecodable(resource: &Resource, why: &str) -> Failure {
     let (kind, version) = (&resource.kind, &resource.version);
-    Failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: json: {why}"))
+    Failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+}
+
+fn malformed(resource: &Resource, why: &Malformed) -> Failure {
+    undecodable(resource, &format!("json: {why}"))
 }
 
 /// Drops unknown fields: silently, with warnings, or not at all but with a refusal (V-08).
@@ -231,88 +254,6 @@ fn patch_text(request: &Request<'_>) -> String {
     }
 }
 
-/// Checks what all metadata must obey (O-06). Names are checked on create only, by the caller.
-fn check_metadata(resource: &Resource, metadata: &Value, errors: &mut Vec<Cause>) {
-    let mut wrong = |field: &str, message: String| {
-        errors.push(Cause { reason: "FieldValueInvalid".to_owned(), message, field: format!("metadata.{field}") });
-    };
-    if let Some(labels) = metadata["labels"].as_object() {
-        for (key, value) in labels {
-            if !is_qualified(key) {
-                wrong("labels", format!("Invalid value: {key:?}: {QUALIFIED}"));
-            }
-            let text = value.as_str().unwrap_or_default();
-            if !text.is_empty() && !crate::apiserver::select::is_label_text(text) {
-                wrong("labels", format!("Invalid value: {text:?}: {LABEL_VALUE}"));
-            }
-        }
-    }
-    if let Some(annotations) = metadata["annotations"].as_object() {
-        let bytes: usize = annotations.iter().map(|(k, v)| k.len() + v.as_str().map_or(0, str::len)).sum();
-        for key in annotations.keys().filter(|key| !is_qualified(&key.to_lowercase())) {
-            wrong("annotations", format!("Invalid value: {key:?}: {QUALIFIED}"));
-        }
-        if bytes > 256 << 10 {
-            errors.push(Cause {
-                reason: "FieldValueTooLong".to_owned(),
-                message: "Too long: may not be more than 262144 bytes".to_owned(),
-                field: "metadata.annotations".to_owned(),
-            });
-        }
-    }
-    check_owners(metadata, errors);
-    for finalizer in metadata["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let plain = [life::FOREGROUND, life::ORPHAN, "kubernetes"].contains(&finalizer);
-        if !is_qualified(finalizer) || !plain && !finalizer.contains('/') && !resource.custom {
-            errors.push(Cause {
-                reason: "FieldValueInvalid".to_owned(),
-                message: format!(
-                    "Invalid value: {finalizer:?}: name is neither a standard finalizer name nor is it fully qualified"
-                ),
-                field: "metadata.finalizers".to_owned(),
-            });
-        }
-    }
-}
-
-fn check_owners(metadata: &Value, errors: &mut Vec<Cause>) {
-    let mut controllers = 0;
-    for (n, owner) in metadata["ownerReferences"].as_array().into_iter().flatten().enumerate() {
-        for part in ["apiVersion", "kind", "name", "uid"] {
-            if owner[part].as_str().unwrap_or_default().is_empty() {
-                let word = if part == "apiVersion" { "version" } else { part };
-                errors.push(Cause {
-                    reason: "FieldValueInvalid".to_owned(),
-                    message: format!("Invalid value: \"\": {word} must not be empty"),
-                    field: format!("metadata.ownerReferences[{n}].{part}"),
-                });
-            }
-        }
-        controllers += usize::from(owner["controller"] == Value::Bool(true));
-    }
-    if controllers > 1 {
-        errors.push(Cause {
-            reason: "FieldValueInvalid".to_owned(),
-            message: format!(
-                "Invalid value: {}: Only one reference can have Controller set to true",
-                metadata["ownerReferences"]
-            ),
-            field: "metadata.ownerReferences".to_owned(),
-        });
-    }
-}
-
-const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-
-/// An optional DNS prefix before a slash, and a name of at most 63 characters.
-fn is_qualified(key: &str) -> bool {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let dns = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
-    crate::apiserver::select::is_label_text(name)
-        && prefix.is_none_or(|p| !p.is_empty() && p.len() <= 253 && p.bytes().all(dns))
-}
-
 /// What differs between two versions.
 pub(super) fn changes(old: &Object, new: &Object) -> life::Changes {
     life::Changes {
@@ -329,25 +270,6 @@ pub(super) fn held(object: &Object) -> bool {
     let namespace = object.resource.plural == "namespaces" && object.resource.group.is_empty();
     namespace
         && object.field("spec").and_then(|spec| spec["finalizers"].as_array()).is_some_and(|list| !list.is_empty())
-}
-
-/// The refusal of finalizers that come too late.
-pub(super) fn check_finalizers(resource: &Resource, old: &Meta, new: &Meta) -> Result<(), Failure> {
-    let late = life::late_finalizers(old, new);
-    if late.is_empty() {
-        return Ok(());
-    }
-    let shown: Vec<String> = late.iter().map(|f| format!("{f:?}")).collect();
-    let cause = Cause {
-        reason: "FieldValueForbidden".to_owned(),
-        message: format!(
-            "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-            shown.join(", ")
-        ),
-        field: "metadata.finalizers".to_owned(),
-    };
-    // Upstream validates metadata twice, by hand and by declaration.
-    Err(Failure::invalid(&resource.kind, &resource.group, &old.name, &[cause.clone(), cause]))
 }
 
 /// The refusal of a uid that names another incarnation.

@@ -1,9 +1,7 @@
 //! PUT, and the one way in which an object changes.
 
 use super::Cluster;
-use super::prepare::{
-    Prepared, changes, check_finalizers, check_uid, decode, held, not_found, own_new, own_old, prepare,
-};
+use super::prepare::{Prepared, changes, check_uid, decode, held, not_found, own_new, own_old, prepare};
 use super::state::Written;
 use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::life;
@@ -69,7 +67,6 @@ impl Cluster {
         // The header's own fields come from the header, not from their text.
         (object.meta.uid, object.meta.created) = (old.meta.uid, old.meta.created);
         (object.meta.deleted, object.meta.grace) = (old.meta.deleted, old.meta.grace);
-        check_finalizers(request.resource, &old.meta, &object.meta)?;
         let changed = changes(old, &object);
         if changed.none() {
             return Ok(Some(Response::Object { code: 200, object: old.clone(), warnings }));

@@ -11,9 +11,12 @@ pub(super) fn before(resource: &Resource, object: &mut Value) {
     match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Secret") => secret(object),
         ("", "Service") => service(object),
-        ("apps" | "batch" | "", _) => {
+        ("apps" | "batch" | "", kind) => {
+            if kind == "StatefulSet" {
+                claim_templates(object);
+            }
             for spec in pod_specs(object) {
-                pod(spec);
+                pod(spec, kind == "Pod");
             }
         }
         _ => {}
@@ -69,13 +72,33 @@ fn pod_specs(object: &mut Value) -> impl Iterator<Item = &mut Value> {
     place.and_then(|place| object.pointer_mut(place)).into_iter()
 }
 
-fn pod(spec: &mut Value) {
+/// Claim templates are written with their kind and version.
+fn claim_templates(object: &mut Value) {
+    let claims = object.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut);
+    for claim in claims.into_iter().flatten().filter_map(Value::as_object_mut) {
+        claim.insert("apiVersion".to_owned(), "v1".into());
+        claim.insert("kind".to_owned(), "PersistentVolumeClaim".into());
+    }
+}
+
+/// Only pods themselves request what they are limited to; templates stay as written.
+fn pod(spec: &mut Value, is_pod: bool) {
     for list in ["containers", "initContainers"] {
         for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(container) = container.as_object_mut() {
                 pull_policy(container);
-                requests(container);
+                for env in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+                    field_version(env.pointer_mut("/valueFrom/fieldRef"));
+                }
+                if is_pod {
+                    requests(container);
+                }
             }
+        }
+    }
+    for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
+        for item in volume.pointer_mut("/downwardAPI/items").and_then(Value::as_array_mut).into_iter().flatten() {
+            field_version(item.get_mut("fieldRef"));
         }
     }
     let host = spec.get("hostNetwork") == Some(&Value::Bool(true));
@@ -87,6 +110,13 @@ fn pod(spec: &mut Value) {
     }
     if host {
         host_ports(spec);
+    }
+}
+
+/// A field of the pod is named in the terms of `v1`.
+fn field_version(reference: Option<&mut Value>) {
+    if let Some(reference) = reference.and_then(Value::as_object_mut) {
+        reference.entry("apiVersion").or_insert_with(|| "v1".into());
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::accept::{self, Agreed, Form, Offer};
 use super::body::AnswerBody;
-use super::reply::{self, JSON, header};
+use super::reply::{self, JSON, TEXT, header};
 use super::route::Route;
 use super::server::Call;
 use crate::apiserver::endpoint;
@@ -24,7 +24,8 @@ pub(crate) fn answer(call: &Call<'_>, route: Route<'_>) -> Response<AnswerBody> 
     let catalog = call.site.cluster.catalog();
     let found = match route {
         Route::OpenApiV2 => return openapi_v2(call, &catalog),
-        Route::OpenApiV3 => Some(call.reply.body(200, JSON, catalog.openapi().index.body.clone())),
+        // JSON under another name, as upstream has it.
+        Route::OpenApiV3 => Some(call.reply.body(200, TEXT, catalog.openapi().index.body.clone())),
         Route::OpenApiV3Document(path) => return openapi_v3(call, &catalog, path),
         _ => None,
     };

@@ -113,11 +113,13 @@ fn verb(call: &Call<'_>, resource: &Resource, target: Target<'_>) -> Result<Verb
     let named = target.name.is_some();
     let watching = target.watch_prefix || (!named && call.query.flag("watch").unwrap_or_default());
     let verb = match (&call.parts.method, named) {
+        // Upstream has no route for it but where definitions are served.
+        (&Method::HEAD, _) if !resource.custom => None,
         (&Method::GET | &Method::HEAD, _) if watching => Some(Verb::Watch),
         (&Method::GET | &Method::HEAD, true) => Some(Verb::Get),
         (&Method::GET | &Method::HEAD, false) => Some(Verb::List),
         (&Method::POST, false) => Some(Verb::Create),
-        (&Method::POST, true) if target.subresource.is_some() => Some(Verb::Create),
+        (&Method::POST, true) if target.subresource.is_some() || resource.custom => Some(Verb::Create),
         (&Method::PUT, true) => Some(Verb::Update),
         (&Method::PATCH, true) => Some(Verb::Patch),
         (&Method::DELETE, true) => Some(Verb::Delete),
@@ -132,6 +134,11 @@ fn verb(call: &Call<'_>, resource: &Resource, target: Target<'_>) -> Result<Verb
         None => &resource.verbs,
         Some(name) => match resource.subresource(name) {
             Some(subresource) => &subresource.verbs,
+            // Upstream looks for subresources of custom resources among their objects.
+            None if resource.custom => {
+                let name = target.name.unwrap_or_default();
+                return Err(Failure::not_found(&resource.plural, &resource.group, name).into());
+            }
             None => return Err(Failure::no_such_resource().into()),
         },
     };

@@ -4,7 +4,7 @@
 //! the answers are short; nothing is stored.
 
 use super::server::Call;
-use crate::apiserver::failure::Failure;
+use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::schema::Resource;
 use serde_json::{Value, json};
 
@@ -24,6 +24,9 @@ pub(crate) fn answer(call: &Call<'_>, resource: &Resource, body: &[u8]) -> Resul
     if !review.is_object() {
         return Err(Failure::bad_request("the review is no object"));
     }
+    if resource.kind.ends_with("AccessReview") {
+        check_attributes(&review["spec"])?;
+    }
     review["kind"] = json!(resource.kind);
     review["apiVersion"] = json!(resource.api_version());
     if !review["metadata"].is_object() {
@@ -34,6 +37,20 @@ pub(crate) fn answer(call: &Call<'_>, resource: &Resource, body: &[u8]) -> Resul
         review["metadata"]["creationTimestamp"] = json!(crate::clock::rfc3339(crate::clock::unix()));
     }
     Ok(super::form::document(&review))
+}
+
+/// An access review asks about one thing.
+fn check_attributes(spec: &Value) -> Result<(), Failure> {
+    if spec["resourceAttributes"].is_null() != spec["nonResourceAttributes"].is_null() {
+        return Ok(());
+    }
+    let cause = Cause {
+        reason: "FieldValueInvalid".to_owned(),
+        message: "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            .to_owned(),
+        field: "spec.resourceAttributes".to_owned(),
+    };
+    Err(Failure::invalid("", "authorization.k8s.io", "", &[cause]))
 }
 
 fn status(call: &Call<'_>, kind: &str, review: &Value) -> Value {

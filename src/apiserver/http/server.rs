@@ -139,12 +139,13 @@ impl Call<'_> {
         match route {
             Route::Resource(target) => objects::answer(self, target),
             Route::Unknown => self.reply.no_page(),
-            _ if !reads => self.reply.failure(&not_allowed()),
+            // Health answers whatever method asks.
             Route::Health { endpoint, check } => match health::text(endpoint, check, self.query) {
                 Some(text) if check.is_empty() => self.reply.text(200, text),
                 Some(text) => self.reply.body(200, super::reply::TEXT, text.into()),
                 None => self.reply.no_page(),
             },
+            _ if !reads => self.reply.failure(&not_allowed()),
             Route::Version => self.reply.body(200, super::reply::JSON, version::document()),
             route => discovery::answer(self, route),
         }

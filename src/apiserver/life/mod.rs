@@ -5,7 +5,7 @@
 
 mod names;
 
-pub use names::{check_name, generate_name};
+pub use names::generate_name;
 
 use super::object::Meta;
 use super::request::Propagation;
@@ -136,15 +136,6 @@ pub fn delete(
 #[must_use]
 pub fn finished(new: &Meta, held: bool) -> bool {
     new.deleted.is_some() && new.finalizers.is_none() && !held && new.grace.unwrap_or(0) == 0
-}
-
-/// Finalizers that a write adds to an object that is being deleted, which is forbidden (O-06).
-#[must_use]
-pub fn late_finalizers(old: &Meta, new: &Meta) -> Vec<String> {
-    if old.deleted.is_none() || old.finalizers == new.finalizers {
-        return Vec::new();
-    }
-    new.finalizers().filter(|f| !old.has_finalizer(f)).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

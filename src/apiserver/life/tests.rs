@@ -65,11 +65,3 @@ fn generation_counts_intent_alone() {
     (application.custom, application.has_status) = (true, false);
     assert_eq!(next_generation(&application, 3, status), 4, "status is intent without a status subresource");
 }
-
-#[test]
-fn finalizers_of_a_dying_object_only_shrink() {
-    let dying = meta(&["a/b"], Some(40));
-    assert_eq!(late_finalizers(&dying, &meta(&["a/b", "c/d"], Some(40))), ["c/d"]);
-    assert!(late_finalizers(&dying, &meta(&[], Some(40))).is_empty());
-    assert!(late_finalizers(&meta(&[], None), &meta(&["c/d"], None)).is_empty());
-}

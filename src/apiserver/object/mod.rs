@@ -8,6 +8,7 @@
 //! status are 320 MB. Rendering 2 KiB: 1 us for the header, the rest is copying.
 
 mod blob;
+mod events;
 pub mod instant;
 mod meta;
 mod render;
@@ -21,6 +22,7 @@ pub use value::Malformed;
 
 use super::schema::Resource;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// One version of one object; never changes.
@@ -64,6 +66,16 @@ impl Object {
             "status" => self.status.as_deref().map(Blob::value),
             _ => self.rest.as_deref()?.value().get(name),
         }
+    }
+
+    /// The top-level fields other than metadata, spec and status in the words of `asked`, as JSON text.
+    fn rest_for(&self, asked: &Resource) -> Option<Cow<'_, [u8]>> {
+        let rest = self.rest.as_deref()?;
+        if !events::has_own_words(asked) {
+            return Some(Cow::Borrowed(rest.bytes()));
+        }
+        let Value::Object(fields) = rest.parse() else { return None };
+        Some(Cow::Owned(Value::Object(events::from_core(fields)).to_string().into_bytes()))
     }
 
     /// `(namespace, name)`, the order of every list. The namespace is empty for cluster-scoped objects.

@@ -34,9 +34,8 @@ impl Object {
         }
         out.extend_from_slice(b"\"metadata\":");
         self.meta.render(asked.custom, resource_version, out);
-        if let Some(rest) = &self.rest {
+        if let Some(bytes) = self.rest_for(asked) {
             out.push(b',');
-            let bytes = rest.bytes();
             out.extend_from_slice(&bytes[1..bytes.len() - 1]);
         }
         for (name, part) in [("spec", &self.spec), ("status", &self.status)] {

@@ -1,6 +1,6 @@
 //! Between JSON values and objects at rest.
 
-use super::{Blob, Manager, Meta, Object, Uid, instant, shared_text};
+use super::{Blob, Manager, Meta, Object, Uid, events, instant, shared_text};
 use crate::apiserver::failure::qualified;
 use crate::apiserver::schema::Resource;
 use serde_json::{Map, Value, json};
@@ -41,7 +41,11 @@ impl Object {
         fields.remove("kind");
         let spec = fields.remove("spec").filter(|v| !v.is_null());
         let status = fields.remove("status").filter(|v| !v.is_null());
-        fields.retain(|_, v| !v.is_null());
+        // Some nulls are written: those of the kind's zero value.
+        fields.retain(|name, v| !v.is_null() || resource.skeleton.get(name).is_some_and(Value::is_null));
+        if events::has_own_words(resource) {
+            fields = events::to_core(fields);
+        }
         let lonely = matches!(resource.plural.as_str(), "events" | "leases");
         let store = |v: Value| if lonely { Blob::private(encode(&v)) } else { Blob::shared(&encode(&v)) };
         Ok(Self {
@@ -56,10 +60,8 @@ impl Object {
     /// The whole object as a value, at the version of `asked`.
     #[must_use]
     pub fn to_value(&self, asked: &Resource) -> Value {
-        let mut fields = match self.rest.as_ref().map(|rest| rest.parse()) {
-            Some(Value::Object(fields)) => fields,
-            _ => Map::new(),
-        };
+        let rest = self.rest_for(asked).and_then(|rest| serde_json::from_slice(&rest).ok());
+        let mut fields: Map<String, Value> = rest.unwrap_or_default();
         fields.insert("apiVersion".to_owned(), json!(api_version(asked)));
         fields.insert("kind".to_owned(), json!(asked.kind));
         fields.insert("metadata".to_owned(), self.meta.to_value());

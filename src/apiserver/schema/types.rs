@@ -194,6 +194,8 @@ struct Build<'a> {
 
 /// Schemas that are scalars or free values whatever their text says (kube-openapi `schemaconv`).
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
+/// A time with six digits after the second, which its schema does not tell from other times.
+const MICRO_TIME: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime";
 const RAW_EXTENSION: &str = "io.k8s.apimachinery.pkg.runtime.RawExtension";
 
 impl<'a> Build<'a> {
@@ -230,11 +232,14 @@ impl<'a> Build<'a> {
         }
         let id = self.push(Node::default());
         self.named.insert(name, id);
-        let node = if name == QUANTITY {
+        let mut node = if name == QUANTITY {
             Node { scalar: Some(Scalar::Untyped), ..Node::default() }
         } else {
             self.parse(schema, false)
         };
+        if name == MICRO_TIME {
+            node.rules.get_or_insert_default().schema.insert("format".to_owned(), "date-time-micro".into());
+        }
         self.nodes[id.0 as usize] = node;
         id
     }

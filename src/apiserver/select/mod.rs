@@ -7,7 +7,6 @@ mod fields;
 mod labels;
 
 pub use fields::{FieldTerm, selectable};
-pub(in crate::apiserver) use labels::is_label_text;
 pub use labels::{LabelOp, LabelTerm};
 
 use super::failure::Failure;

@@ -2,7 +2,7 @@
 //!
 //! Source of each rule: upstream `pkg/apis/{core,apps,rbac}/validation`; texts as recorded from a real server.
 
-use super::text::{config_key, label};
+use super::text::{config_key, label, qualified_name};
 use super::{FieldError, Reason, invalid, required};
 use crate::apiserver::schema::Resource;
 use serde_json::{Value, json};
@@ -23,7 +23,14 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value, out: 
         ("", "Service") => service(new, out),
         ("", "Pod") => pod(&new["spec"], "spec", out),
         ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => workload(resource, old, new, out),
-        ("batch", "Job") => pod(&new["spec"]["template"]["spec"], "spec.template.spec", out),
+        ("", "Event") => event(new, out),
+        ("events.k8s.io", "Event") => new_event(old, new, out),
+        ("", "Namespace") => phase(new, out),
+        ("batch", "Job") => {
+            pod(&new["spec"]["template"]["spec"], "spec.template.spec", out);
+            fixed(old, new, "spec", &["completionMode", "selector", "template"], out);
+        }
+        ("storage.k8s.io", "StorageClass") => fixed(old, new, "", &["parameters", "provisioner", "reclaimPolicy"], out),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => role(new, out),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(resource, old, new, out),
         _ => {}
@@ -44,6 +51,76 @@ fn absent(value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
         _ => false,
+    }
+}
+
+/// Fields that never change after creation.
+fn fixed(old: Option<&Value>, new: &Value, within: &str, fields: &[&str], out: &mut Vec<FieldError>) {
+    let Some(old) = old else { return };
+    let part =
+        |of: &'_ Value, field: &str| if within.is_empty() { of[field].clone() } else { of[within][field].clone() };
+    for field in fields {
+        let (before, after) = (part(old, field), part(new, field));
+        if before != after {
+            let path = if within.is_empty() { (*field).to_owned() } else { format!("{within}.{field}") };
+            out.push(bad(&path, &after, IMMUTABLE));
+        }
+    }
+}
+
+/// An event lives where the object is that it is about.
+fn event(new: &Value, out: &mut Vec<FieldError>) {
+    let about = &new["involvedObject"];
+    let (place, own) = (about["namespace"].as_str().unwrap_or(""), new["metadata"]["namespace"].as_str().unwrap_or(""));
+    let of_cluster = place.is_empty() && matches!(own, "default" | "kube-system");
+    if place != own && !of_cluster {
+        out.push(invalid("involvedObject.namespace", place, "does not match event.namespace"));
+    }
+}
+
+/// A new event of the new group says who did what when.
+fn new_event(old: Option<&Value>, new: &Value, out: &mut Vec<FieldError>) {
+    if old.is_some() {
+        return;
+    }
+    if absent(&new["eventTime"]) {
+        out.push(required("eventTime", ""));
+    }
+    let kind = new["type"].as_str().unwrap_or("");
+    if !matches!(kind, "Normal" | "Warning") {
+        out.push(invalid("type", kind, &format!("has invalid value: {kind}")));
+    }
+    if absent(&new["eventTime"]) {
+        return;
+    }
+    for field in ["reportingController", "reportingInstance", "action", "reason"] {
+        if absent(&new[field]) {
+            out.push(required(field, ""));
+        }
+        if field == "reportingController" {
+            let name = new[field].as_str().unwrap_or("");
+            out.extend(qualified_name(name).iter().map(|why| invalid(field, name, why)));
+        }
+    }
+    let series = &new["series"];
+    if series.is_object() {
+        if series["count"].as_i64().unwrap_or(0) < 2 {
+            out.push(invalid("series.count", "", "should be at least 2"));
+        }
+        if absent(&series["lastObservedTime"]) {
+            out.push(required("series.lastObservedTime", ""));
+        }
+    }
+}
+
+/// A namespace that is not going is active.
+fn phase(new: &Value, out: &mut Vec<FieldError>) {
+    let (phase, going) = (&new["status"]["phase"], !new["metadata"]["deletionTimestamp"].is_null());
+    let wanted = if going { "Terminating" } else { "Active" };
+    if !absent(phase) && phase != wanted {
+        let not = if going { "not empty" } else { "empty" };
+        let why = format!("may only be '{wanted}' if `deletionTimestamp` is {not}");
+        out.push(bad("status.Phase", phase, &why));
     }
 }
 

@@ -20,13 +20,14 @@ pub(super) fn check(
     name(resource, metadata, out);
     let texts = |key: &str| metadata.get(key).and_then(Value::as_object).into_iter().flatten();
     for (key, value) in texts("labels") {
-        out.extend(qualified_name(key).map(|why| invalid("metadata.labels", key, &why)));
+        out.extend(qualified_name(key).iter().map(|why| invalid("metadata.labels", key, why)));
         let value = value.as_str().unwrap_or("");
         out.extend(label_value(value).map(|why| invalid("metadata.labels", value, &why)));
     }
     let mut size = 0;
     for (key, value) in texts("annotations") {
-        out.extend(qualified_name(&key.to_lowercase()).map(|why| invalid("metadata.annotations", key, &why)));
+        let wrong = qualified_name(&key.to_lowercase());
+        out.extend(wrong.iter().map(|why| invalid("metadata.annotations", key, why)));
         size += key.len() + value.as_str().map_or(0, str::len);
     }
     if size > ANNOTATIONS_MAX {
@@ -41,29 +42,46 @@ pub(super) fn check(
 }
 
 fn name(resource: &Resource, metadata: &Map<String, Value>, out: &mut Vec<FieldError>) {
-    let name = metadata.get("name").and_then(Value::as_str).unwrap_or("");
-    if name.is_empty() {
-        if metadata.get("generateName").and_then(Value::as_str).is_none_or(str::is_empty) {
-            out.push(required("metadata.name", "name or generateName is required"));
-        }
-        return;
+    let text = |key: &str| metadata.get(key).and_then(Value::as_str).unwrap_or("");
+    let (name, prefix) = (text("name"), text("generateName"));
+    if name.is_empty() && prefix.is_empty() {
+        out.push(required("metadata.name", "name or generateName is required"));
     }
-    let why = match (resource.group.as_str(), resource.kind.as_str()) {
+    if !prefix.is_empty() {
+        // What is drawn comes after a dash at the end: it counts as a letter.
+        let begun = prefix.strip_suffix('-').filter(|rest| !rest.is_empty()).map(|rest| format!("{rest}a"));
+        let why = misnamed(resource, begun.as_deref().unwrap_or(prefix));
+        out.extend(why.map(|why| invalid("metadata.generateName", prefix, &why)));
+    }
+    if !name.is_empty() {
+        out.extend(misnamed(resource, name).map(|why| invalid("metadata.name", name, &why)));
+    }
+}
+
+/// What is wrong with the name of an object of this kind.
+fn misnamed(resource: &Resource, name: &str) -> Option<String> {
+    if resource.custom {
+        return subdomain(name);
+    }
+    match (resource.group.as_str(), resource.kind.as_str()) {
         ("rbac.authorization.k8s.io", _) => path_segment(name),
+        // These take whatever fits a path: their own rules are stricter than needed here.
+        ("apiregistration.k8s.io", "APIService")
+        | ("flowcontrol.apiserver.k8s.io", _)
+        | ("networking.k8s.io", "IPAddress")
+        | ("certificates.k8s.io", "CertificateSigningRequest") => path_segment(name),
         ("", "Namespace") if name.contains('.') && subdomain(name).is_none() => {
             Some("must not contain dots".to_owned())
         }
         ("", "Namespace" | "Service") => label(name),
-        ("networking.k8s.io", "IPAddress") => None,
         _ => subdomain(name),
-    };
-    out.extend(why.map(|why| invalid("metadata.name", name, &why)));
+    }
 }
 
 fn finalizers(resource: &Resource, metadata: &Map<String, Value>, out: &mut Vec<FieldError>) {
     let list = metadata.get("finalizers").and_then(Value::as_array);
     for (at, finalizer) in list.into_iter().flatten().filter_map(Value::as_str).enumerate() {
-        out.extend(qualified_name(finalizer).map(|why| invalid("metadata.finalizers", finalizer, &why)));
+        out.extend(qualified_name(finalizer).iter().map(|why| invalid("metadata.finalizers", finalizer, why)));
         if !resource.custom && !finalizer.contains('/') && !FINALIZERS.contains(&finalizer) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
             out.push(invalid(&format!("metadata.finalizers[{at}]"), finalizer, why));
@@ -135,5 +153,7 @@ fn deleting(old: &Value, metadata: &Map<String, Value>, out: &mut Vec<FieldError
         "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         shown.join(", ")
     );
-    out.push(FieldError { field: "metadata.finalizers".to_owned(), reason: super::Reason::Forbidden, detail });
+    let error = FieldError { field: "metadata.finalizers".to_owned(), reason: super::Reason::Forbidden, detail };
+    // Upstream validates the metadata of an update twice, before and in the strategy of the kind.
+    out.extend([error.clone(), error]);
 }

@@ -4,12 +4,15 @@
 //! object.
 
 mod builtin;
+mod decode;
 mod metadata;
 mod structural;
 mod text;
 
 #[cfg(test)]
 mod tests;
+
+pub use decode::decodable;
 
 use crate::apiserver::schema::Resource;
 use serde_json::Value;

@@ -48,31 +48,32 @@ fn is_name_part(text: &str) -> bool {
     edges(text, |byte| byte.is_ascii_alphanumeric(), |byte| matches!(byte, b'-' | b'_' | b'.'))
 }
 
-/// What is wrong with a qualified name, the form of label keys.
-pub(super) fn qualified_name(text: &str) -> Option<String> {
+/// Everything that is wrong with a qualified name, the form of label keys.
+pub(super) fn qualified_name(text: &str) -> Vec<String> {
     let (prefix, name) = match text.split_once('/') {
         None => (None, text),
         Some((_, name)) if name.contains('/') => {
-            return Some(format!(
+            return vec![format!(
                 "a valid label key {NAME_PART} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-            ));
+            )];
         }
         Some((prefix, name)) => (Some(prefix), name),
     };
+    let mut why = Vec::new();
     match prefix {
-        Some("") => return Some("prefix part must be non-empty".to_owned()),
-        Some(prefix) if subdomain(prefix).is_some() => {
-            return subdomain(prefix).map(|why| format!("prefix part {why}"));
-        }
-        _ => {}
+        Some("") => why.push("prefix part must be non-empty".to_owned()),
+        Some(prefix) => why.extend(subdomain(prefix).map(|why| format!("prefix part {why}"))),
+        None => {}
     }
     if name.is_empty() {
-        return Some("name part must be non-empty".to_owned());
+        why.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        why.push("name part must be no more than 63 bytes".to_owned());
     }
-    if name.len() > 63 {
-        return Some("name part must be no more than 63 bytes".to_owned());
+    if !is_name_part(name) {
+        why.push(format!("name part {NAME_PART}"));
     }
-    (!is_name_part(name)).then(|| format!("name part {NAME_PART}"))
+    why
 }
 
 /// What is wrong with the value of a label.

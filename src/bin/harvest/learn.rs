@@ -10,7 +10,7 @@ pub(crate) struct Example {
 }
 
 /// Fields that are computed from others or drawn per object; the program has code for the ones that matter.
-const COMPUTED: [&str; 19] = [
+const COMPUTED: [&str; 20] = [
     "clusterIP",
     "clusterIPs",
     "nodePort",
@@ -28,9 +28,13 @@ const COMPUTED: [&str; 19] = [
     "extra",
     "resourceVersion",
     "qosClass",
+    "lastPhaseTransitionTime",
     "storedVersions",
     "selector",
 ];
+
+/// The owned part of a place that nobody owns.
+const NOTHING: Value = Value::Null;
 
 /// A map at a place: what was sent and what came back.
 struct Seen<'a> {
@@ -57,7 +61,7 @@ pub(crate) fn learn(examples: &[Example]) -> Vec<Value> {
         for field in added(seen) {
             for (value, when) in choices(&field, seen) {
                 let late =
-                    place.first().is_some_and(|top| top != "status") && !value.is_null() && assigned(&field, seen);
+                    place.first().is_none_or(|top| top != "status") && !value.is_null() && assigned(&field, seen);
                 let mut push = |at: &Place, field: &str, value: &Value, late: bool| {
                     let mut rule = json!({"at": at, "field": field, "value": value});
                     if !when.is_empty() {
@@ -106,14 +110,12 @@ fn walk<'a>(
                 }
                 if let Some(got) = got.get(name) {
                     place.push(name.clone());
-                    let below = owned.and_then(|owned| owned.get(format!("f:{name}")));
-                    walk(
-                        place,
-                        inner,
-                        got,
-                        below.filter(|below| below.as_object().is_some_and(|map| !map.is_empty())),
-                        out,
-                    );
+                    // Nothing at all, or one leaf of which the parts are not told.
+                    let below = owned.and_then(|owned| match owned.get(format!("f:{name}")) {
+                        None => Some(const { &NOTHING }),
+                        Some(below) => Some(below).filter(|below| below.as_object().is_some_and(|map| !map.is_empty())),
+                    });
+                    walk(place, inner, got, below, out);
                     place.pop();
                 }
             }
