@@ -112,18 +112,37 @@ fn put(response: &mut Response<AnswerBody>, name: HeaderName, value: &str) {
     }
 }
 
+/// The binary form of OpenAPI v2 as clients ask for it, and as it is called in the answer.
+const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const V2_PROTOBUF_TYPE: HeaderValue =
+    HeaderValue::from_static("application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+
 fn openapi_v2(call: &Call<'_>, catalog: &Catalog) -> Response<AnswerBody> {
+    let first = header(call.parts, ACCEPT).and_then(|accept| accept.split([',', ';']).next());
+    if first.map(str::trim) == Some(V2_PROTOBUF) {
+        let document = catalog.openapi().v2_protobuf();
+        let mut response = whole(call, document);
+        response.headers_mut().insert(CONTENT_TYPE, V2_PROTOBUF_TYPE);
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+        return response;
+    }
     if accept::agree(header(call.parts, ACCEPT), Offer::Whole).is_none() {
         return call.reply.bare(406);
     }
-    let document = &catalog.openapi().v2;
+    let mut response = whole(call, &catalog.openapi().v2);
+    put(&mut response, VARY, "Accept");
+    response
+}
+
+/// A document with its validator, or 304 for who has it.
+fn whole(call: &Call<'_>, document: &Document) -> Response<AnswerBody> {
     let mut response = if knows(call, &document.etag) {
         call.reply.bare(304)
     } else {
         call.reply.body(200, JSON, document.body.clone())
     };
     put(&mut response, ETAG, &document.etag);
-    put(&mut response, VARY, "Accept");
     response
 }
 

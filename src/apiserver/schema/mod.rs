@@ -9,6 +9,7 @@ mod crd;
 mod data;
 mod discovery;
 mod openapi;
+mod openapi_proto;
 mod types;
 
 pub use catalog::Catalog;

@@ -3,6 +3,7 @@
 use super::crd;
 use super::data::{Documents, items, text};
 use super::discovery::{Document, hex};
+use super::openapi_proto;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
@@ -14,6 +15,8 @@ use std::sync::OnceLock;
 pub struct OpenApi {
     /// `/openapi/v2` as JSON.
     pub v2: Document,
+    /// The same in its binary form, once somebody asked for it.
+    v2_protobuf: OnceLock<Document>,
     /// `/openapi/v3`: the index.
     pub index: Document,
     /// `/openapi/v3/{path}` by path, such as `apis/apps/v1`.
@@ -73,7 +76,17 @@ impl OpenApi {
                 (path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={}", one.hash)}))
             })
             .collect();
-        Self { v2: Self::v2(crds), index: Document::of(&json!({"paths": paths})), v3 }
+        let (v2, v2_protobuf) = (Self::v2(crds), OnceLock::new());
+        Self { v2, v2_protobuf, index: Document::of(&json!({"paths": paths})), v3 }
+    }
+
+    /// `/openapi/v2` in its binary form, made at the first call.
+    #[must_use]
+    pub fn v2_protobuf(&self) -> &Document {
+        self.v2_protobuf.get_or_init(|| {
+            let document: Value = serde_json::from_slice(&self.v2.body).unwrap_or_default();
+            Document::of_bytes(openapi_proto::encode(&document))
+        })
     }
 
     fn v2(crds: &[Value]) -> Document {
