@@ -3,7 +3,7 @@
 //! Source of each rule: upstream `pkg/apis/{core,apps,rbac}/validation`; texts as recorded from a real server.
 
 use super::text::{config_key, label, qualified_name};
-use super::{FieldError, Reason, invalid, required};
+use super::{FieldError, Reason, bad, definition, forbidden, invalid, required};
 use crate::apiserver::schema::Resource;
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value, out: 
         ("", "Service") => service(new, out),
         ("", "Pod") => pod(&new["spec"], "spec", out),
         ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => workload(resource, old, new, out),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::check(new, out),
         ("", "Event") => event(new, out),
         ("events.k8s.io", "Event") => new_event(old, new, out),
         ("", "Namespace") => phase(new, out),
@@ -35,14 +36,6 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value, out: 
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(resource, old, new, out),
         _ => {}
     }
-}
-
-fn forbidden(field: &str, detail: &str) -> FieldError {
-    FieldError { field: field.to_owned(), reason: Reason::Forbidden, detail: detail.to_owned() }
-}
-
-fn bad(field: &str, value: &Value, why: &str) -> FieldError {
-    FieldError { field: field.to_owned(), reason: Reason::Invalid, detail: format!("Invalid value: {value}: {why}") }
 }
 
 fn absent(value: &Value) -> bool {

@@ -5,6 +5,7 @@
 
 mod builtin;
 mod decode;
+mod definition;
 mod metadata;
 mod structural;
 mod text;
@@ -99,6 +100,14 @@ fn required(field: &str, detail: &str) -> FieldError {
 
 fn invalid(field: &str, value: &str, why: &str) -> FieldError {
     FieldError { field: field.to_owned(), reason: Reason::Invalid, detail: format!("Invalid value: {value:?}: {why}") }
+}
+
+fn forbidden(field: &str, detail: &str) -> FieldError {
+    FieldError { field: field.to_owned(), reason: Reason::Forbidden, detail: detail.to_owned() }
+}
+
+fn bad(field: &str, value: &Value, why: &str) -> FieldError {
+    FieldError { field: field.to_owned(), reason: Reason::Invalid, detail: format!("Invalid value: {value}: {why}") }
 }
 
 /// The message of the Status: `{Kind.group} "{name}" is invalid: {one}` or `[{a}, {b}]`.
