@@ -19,6 +19,28 @@ pub struct KindInfo {
     pub namespaced: bool,
 }
 
+impl KindInfo {
+    /// The path of a group at a version, without the server: `/apis/GROUP/VERSION`, `/api/v1` for core.
+    #[must_use]
+    pub fn group_path(&self, version: &str) -> String {
+        if self.group.is_empty() { format!("/api/{version}") } else { format!("/apis/{}/{version}", self.group) }
+    }
+
+    /// The path of an object at a version, or of the collection if `name` is empty; over all namespaces if `namespace` is.
+    #[must_use]
+    pub fn path(&self, version: &str, namespace: &str, name: &str) -> String {
+        let mut path = self.group_path(version);
+        if self.namespaced && !namespace.is_empty() {
+            path.extend(["/namespaces/", namespace]);
+        }
+        path.extend(["/", self.plural]);
+        if !name.is_empty() {
+            path.extend(["/", name]);
+        }
+        path
+    }
+}
+
 macro_rules! kinds {
     ($($name:ident = $group:literal $version:literal $kind:literal $plural:literal $namespaced:literal;)*) => {
         #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "only used to number the constants")]
@@ -99,6 +121,18 @@ impl std::fmt::Debug for Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_names_group_version_namespace_and_object() {
+        for (kind, namespace, name, path) in [
+            (Kind::CONFIG_MAP, "a", "b", "/api/v1/namespaces/a/configmaps/b"),
+            (Kind::CONFIG_MAP, "", "", "/api/v1/configmaps"),
+            (Kind::NAMESPACE, "ignored", "b", "/api/v1/namespaces/b"),
+            (Kind::KUSTOMIZATION, "a", "", "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/a/kustomizations"),
+        ] {
+            assert_eq!(kind.info().path(kind.info().version, namespace, name), path);
+        }
+    }
 
     #[test]
     fn every_kind_is_found_by_its_own_names() {

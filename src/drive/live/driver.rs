@@ -157,8 +157,8 @@ impl Driver {
         media: &'static str,
         body: &Value,
     ) -> Result<u64, Refusal> {
-        let separator = if name.is_empty() { "" } else { "/" };
-        let path = format!("{}{separator}{name}", collection_path(Kind::APPLICATION, ARGOCD_NAMESPACE));
+        let info = Kind::APPLICATION.info();
+        let path = info.path(info.version, ARGOCD_NAMESPACE, name);
         let call = Call { target: Target::Hub, method, kind: Kind::APPLICATION, path, media, body };
         let answer = self.send(&self.hub, call).await?;
         let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
@@ -175,7 +175,8 @@ impl Driver {
             DriftKind::Delete => ("DELETE", JSON, delete_options()),
             DriftKind::Edit => ("PATCH", MERGE_PATCH, object.edit()),
         };
-        let path = format!("{}/{}", collection_path(object.kind, &object.namespace), object.name);
+        let info = object.kind.info();
+        let path = info.path(info.version, &object.namespace, &object.name);
         let call = Call { target: Target::Leaf, method, kind: object.kind, path, media, body: &body };
         let drifted = self.send(&self.leaves[self.world.cluster_of(app).index()], call).await;
         // What is not installed yet will be: somebody who wants to meddle tries again.
@@ -269,16 +270,5 @@ async fn sleep_until(at: Time) {
     let left = at.since(clock::now());
     if left > Span::ZERO {
         tokio::time::sleep(left.to_std()).await;
-    }
-}
-
-/// The path of a collection.
-fn collection_path(kind: Kind, namespace: &str) -> String {
-    let info = kind.info();
-    let root = if info.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", info.group) };
-    if info.namespaced {
-        format!("{root}/{}/namespaces/{namespace}/{}", info.version, info.plural)
-    } else {
-        format!("{root}/{}/{}", info.version, info.plural)
     }
 }

@@ -35,21 +35,12 @@ pub(super) struct Collection {
 impl Collection {
     /// `/apis/GROUP/VERSION` or `/api/v1`, without the server.
     pub(super) fn group_path(&self) -> String {
-        let group = self.kind.info().group;
-        if group.is_empty() { format!("/api/{}", self.version) } else { format!("/apis/{group}/{}", self.version) }
+        self.kind.info().group_path(&self.version)
     }
 
     /// The path of an object, or of the collection if `name` is empty; without the server.
     pub(super) fn path(&self, namespace: &str, name: &str) -> String {
-        let mut path = self.group_path();
-        if self.kind.info().namespaced && !namespace.is_empty() {
-            path.extend(["/namespaces/", namespace]);
-        }
-        path.extend(["/", self.kind.info().plural]);
-        if !name.is_empty() {
-            path.extend(["/", name]);
-        }
-        path
+        self.kind.info().path(&self.version, namespace, name)
     }
 }
 
