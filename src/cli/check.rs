@@ -1,6 +1,7 @@
 //! `check SCENARIO...`.
 
 use super::Failure;
+use super::output::{Output, json, yaml};
 use crate::drive::live::budget::Need;
 use crate::fleet::World;
 use crate::ids::AppId;
@@ -9,14 +10,6 @@ use crate::units::Span;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
-    Yaml,
-}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -55,8 +48,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 effective(&mut out, scenario, args.output)?;
             }
         }
-        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&problems).unwrap_or_default())?,
-        Output::Yaml => write!(out, "{}", serde_saphyr::to_string(&problems).unwrap_or_default())?,
+        Output::Json => write!(out, "{}", json(&problems)?)?,
+        Output::Yaml => write!(out, "{}", yaml(&problems)?)?,
         Output::Table => {
             for (file, scenario) in &good {
                 table(&mut out, file, scenario)?;
@@ -83,8 +76,8 @@ fn warn(problems: &[Problem], bad: bool) {
 fn effective(out: &mut impl Write, scenario: &Scenario, output: Output) -> Result<(), Failure> {
     match output {
         Output::Json => {
-            let json: serde_json::Value = serde_saphyr::from_str(&scenario.effective).unwrap_or_default();
-            writeln!(out, "{}", serde_json::to_string_pretty(&json).unwrap_or_default())?;
+            let value: serde_json::Value = serde_saphyr::from_str(&scenario.effective).unwrap_or_default();
+            write!(out, "{}", json(&value)?)?;
         }
         Output::Yaml => write!(out, "{}", scenario.effective)?,
         Output::Table => {

@@ -7,6 +7,7 @@ mod failure;
 mod fleet;
 mod init;
 mod manager;
+mod output;
 mod progress;
 mod report;
 mod role;

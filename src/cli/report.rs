@@ -1,14 +1,15 @@
 //! `report`: what a record says.
 
 use super::Failure;
+use super::output::{self, Output};
 use crate::record::{self, RecordError};
 use crate::report;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
+enum Form {
     /// A summary for people
     #[default]
     Table,
@@ -28,7 +29,7 @@ pub(super) struct Args {
     result: PathBuf,
     /// What to print or write
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Form,
     /// Where to write it instead of standard output; a file that exists is not overwritten
     #[arg(long, value_name = "FILE", required_if_eq("output", "png"))]
     out: Option<PathBuf>,
@@ -43,33 +44,30 @@ enum ReportError {
     Chart(#[from] report::ChartError),
     #[error("{} cannot be written: choose another place with --out", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    #[error("the record cannot be printed as YAML: {0}")]
-    Yaml(String),
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let stored = record::load(&args.result).map_err(|error| Failure::input(ReportError::from(error)))?;
+    let record = |form| output::record(&stored.record, form, output::style(args.out.is_none()));
     let text = match args.output {
-        Output::Table => report::summary(&stored.record, style(args.out.is_none())),
-        Output::Json => serde_json::to_string_pretty(&stored.record).map_err(std::io::Error::from)? + "\n",
-        Output::Yaml => serde_saphyr::to_string(&stored.record)
-            .map_err(|error| Failure::environment(ReportError::Yaml(error.to_string())))?,
-        Output::Html => report::page(&stored),
-        Output::Png => return pictures(&stored, args.out.as_deref().unwrap_or(Path::new("."))),
+        Form::Table => record(Output::Table)?,
+        Form::Json => record(Output::Json)?,
+        Form::Yaml => record(Output::Yaml)?,
+        Form::Html => report::page(&stored),
+        Form::Png => return pictures(&stored, args.out.as_deref().unwrap_or(Path::new("."))),
     };
     match &args.out {
-        None => std::io::stdout().lock().write_all(text.as_bytes())?,
+        None => output::print(&text)?,
         Some(path) => {
             let written = std::fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
-            written.map_err(|source| Failure::environment(ReportError::Write { path: path.clone(), source }))?;
+            written.map_err(|source| cannot_write(path, source))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn pictures(stored: &record::Stored, folder: &Path) -> Result<ExitCode, Failure> {
-    std::fs::create_dir_all(folder)
-        .map_err(|source| Failure::environment(ReportError::Write { path: folder.to_owned(), source }))?;
+    std::fs::create_dir_all(folder).map_err(|source| cannot_write(folder, source))?;
     let names = report::png(stored, folder).map_err(|error| Failure::environment(ReportError::from(error)))?;
     let mut out = std::io::stdout().lock();
     for name in names {
@@ -78,8 +76,9 @@ fn pictures(stored: &record::Stored, folder: &Path) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Colours for people at a terminal who did not ask for none (no-color.org).
-pub(super) fn style(to_stdout: bool) -> report::Style {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    report::Style { colour: to_stdout && !refused && std::io::stdout().is_terminal() }
+/// A place that is taken is the user's to choose, as it is for `run`.
+fn cannot_write(path: &Path, source: std::io::Error) -> Failure {
+    let taken = source.kind() == std::io::ErrorKind::AlreadyExists;
+    let error = ReportError::Write { path: path.to_owned(), source };
+    if taken { Failure::input(error) } else { Failure::environment(error) }
 }

@@ -1,6 +1,7 @@
 //! `run SCENARIO`: the main job.
 
 use super::Failure;
+use super::output::{self, Output};
 use super::progress::Screen;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
@@ -21,17 +22,6 @@ enum ClockArg {
     Real,
 }
 
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Output {
-    /// A summary for people
-    #[default]
-    Table,
-    /// The record, and nothing else
-    Json,
-    /// The record, and nothing else
-    Yaml,
-}
-
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The scenario file, or - for standard input
@@ -48,7 +38,7 @@ pub(super) struct Args {
     /// Folder of the result; it must not exist [default: results/NAME-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// What is printed on standard output
+    /// How the record is printed on standard output
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
     /// No progress, only the result
@@ -76,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Err(error) => return Err(not_begun(folder, begun, error)),
     };
     let record = deliver(folder, begun, &scenario, &world, &outcome)?;
-    print(&record, args.output)?;
+    output::print(&output::record(&record, args.output, output::style(true))?)?;
     Ok(told(&path, &outcome, &record, &scenario.expect, args.quiet))
 }
 
@@ -152,16 +142,6 @@ fn cannot_write(error: RecordError) -> Failure {
         RecordError::Exists(_) => Failure::input(miette::Report::from_err(error)),
         _ => Failure::environment(miette::Report::from_err(error)),
     }
-}
-
-fn print(record: &RunRecord, output: Output) -> Result<(), Failure> {
-    let text = match output {
-        Output::Table => report::summary(record, super::report::style(true)),
-        Output::Json => serde_json::to_string_pretty(record).map_err(std::io::Error::from)? + "\n",
-        Output::Yaml => serde_saphyr::to_string(record).map_err(std::io::Error::other)?,
-    };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(())
 }
 
 /// Says on standard error where the result is and what went wrong; chooses the exit code.

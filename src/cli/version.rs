@@ -1,15 +1,8 @@
 //! `version`.
 
 use super::Failure;
-use std::io::Write;
+use super::output::{self, Output};
 use std::process::ExitCode;
-
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
-}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,12 +15,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     let commit = option_env!("FLAMBOYANCE_COMMIT").unwrap_or("unknown");
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    let mut out = std::io::stdout().lock();
-    match args.output {
-        Output::Table => writeln!(out, "flamboyance {version} ({commit}, {profile})")?,
-        Output::Json => {
-            writeln!(out, "{}", serde_json::json!({ "version": version, "commit": commit, "profile": profile }))?;
-        }
-    }
+    let document = serde_json::json!({ "version": version, "commit": commit, "profile": profile });
+    output::print(&match args.output {
+        Output::Table => format!("flamboyance {version} ({commit}, {profile})\n"),
+        Output::Json => output::json(&document)?,
+        Output::Yaml => output::yaml(&document)?,
+    })?;
     Ok(ExitCode::SUCCESS)
 }

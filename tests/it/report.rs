@@ -34,6 +34,6 @@ fn a_file_that_exists_is_not_overwritten() {
     let page = folder.path().join("page.html");
     std::fs::write(&page, "mine").unwrap();
     let (code, _, err) = report(&["RECORD", "-o", "html", "--out", &page.to_string_lossy()]);
-    assert!(code == 3 && err.contains("cannot be written"), "{code} {err}");
+    assert!(code == 2 && err.contains("cannot be written"), "{code} {err}");
     assert_eq!(std::fs::read_to_string(&page).unwrap(), "mine");
 }
