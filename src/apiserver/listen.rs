@@ -65,6 +65,22 @@ impl Listen {
         (!named.is_loopback() && !named.is_unspecified()).then_some(named)
     }
 
+    /// The URL of a cluster at the shared endpoint, where one HTTP/2 connection carries watches of many clusters.
+    #[must_use]
+    pub fn shared_url(self, name: &str, port: u16) -> String {
+        let host = self.host().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        format!("https://{}{}{name}", SocketAddr::new(host, port), endpoint::PREFIX)
+    }
+
+    /// The URL of a cluster for clients elsewhere: an address of its own on loopback, a prefix at the named address.
+    #[must_use]
+    pub fn url(self, cluster: u32, name: &str, port: u16) -> String {
+        match self.host() {
+            Some(_) => self.shared_url(name, port),
+            None => format!("https://{}:{port}", endpoint::address(cluster)),
+        }
+    }
+
     /// Binds.
     ///
     /// # Errors

@@ -1,18 +1,21 @@
 //! `fleet SCENARIO`: the generated world, for people and for real controllers.
 
 use super::Failure;
+use super::output::{json, yaml};
+use crate::apiserver::kubeconfig::{self, Context};
+use crate::drive::live::servers::HUB;
 use crate::fleet::{Endpoint, Target, World};
 use crate::ids::ClusterId;
 use crate::scenario;
 use base64::Engine;
 use kube::config::Kubeconfig;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
+enum Form {
     /// One line per cluster
     #[default]
     Table,
@@ -20,6 +23,8 @@ enum Output {
     Json,
     /// The same as YAML
     Yaml,
+    /// What --kubeconfig says of the hub and of these clusters
+    Kubeconfig,
     /// The cluster Secrets of Argo CD, one JSON document per line (needs --kubeconfig)
     Secrets,
     /// The Applications, one JSON document per line (needs --kubeconfig)
@@ -32,7 +37,7 @@ pub(super) struct Args {
     scenario: String,
     /// What to print
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Form,
     /// Seed of everything drawn, instead of the scenario's
     #[arg(long)]
     seed: Option<u64>,
@@ -40,7 +45,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
     /// Where the clusters are: a kubeconfig with a context per cluster, as `serve` writes it
-    #[arg(long, value_name = "FILE", required_if_eq_any([("output", "secrets"), ("output", "applications")]))]
+    #[arg(long, value_name = "FILE", required_if_eq_any([("output", "kubeconfig"), ("output", "secrets"), ("output", "applications")]))]
     kubeconfig: Option<std::path::PathBuf>,
 }
 
@@ -51,16 +56,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let world = World::generate(&scenario);
     let mut out = BufWriter::new(std::io::stdout().lock());
     match args.output {
-        Output::Table => table(&world, &mut out)?,
-        Output::Json => {
-            serde_json::to_writer_pretty(&mut out, &summary(&world)).map_err(std::io::Error::from)?;
-            writeln!(out)?;
-        }
-        Output::Yaml => write!(out, "{}", serde_saphyr::to_string(&summary(&world)).map_err(std::io::Error::other)?)?,
-        Output::Secrets | Output::Applications => {
+        Form::Table => table(&world, &mut out)?,
+        Form::Json => write!(out, "{}", json(&summary(&world))?)?,
+        Form::Yaml => write!(out, "{}", yaml(&summary(&world))?)?,
+        Form::Kubeconfig | Form::Secrets | Form::Applications => {
             let path = args.kubeconfig.as_deref().unwrap_or_else(|| std::path::Path::new(""));
             let addresses = Addresses::read(path)?;
-            manifests(&world, &addresses, args.output, &mut out)?;
+            match args.output {
+                Form::Kubeconfig => write!(out, "{}", contexts(&world, &addresses)?)?,
+                output => manifests(&world, &addresses, output, &mut out)?,
+            }
         }
     }
     out.flush()?;
@@ -104,13 +109,13 @@ fn summary(world: &World) -> Value {
     let cluster = |id| {
         let apps = world.apps_of(id).filter(|&app| world.selected(app));
         let app = |app| {
-            json!({
+            serde_json::json!({
                 "name": world.app_name(app),
                 "addon": world.addon(app).name,
                 "values": world.values(app, Target::default()),
             })
         };
-        json!({
+        serde_json::json!({
             "cluster": clusters.name(id),
             "id": clusters.uid(id).to_string(),
             "kubernetes": clusters.kubernetes(id),
@@ -119,19 +124,28 @@ fn summary(world: &World) -> Value {
             "apps": apps.map(app).collect::<Vec<_>>(),
         })
     };
-    json!({ "clusters": self::clusters(world).map(cluster).collect::<Vec<_>>() })
+    serde_json::json!({ "clusters": self::clusters(world).map(cluster).collect::<Vec<_>>() })
 }
 
-fn manifests(world: &World, addresses: &Addresses, output: Output, out: &mut impl Write) -> Result<(), Failure> {
+/// The hub, if the addresses have one, and every cluster.
+fn contexts(world: &World, addresses: &Addresses) -> Result<String, Failure> {
+    let clusters = clusters(world).map(|id| world.clusters().name(id));
+    let hub = addresses.clusters.contains_key(HUB).then(|| HUB.to_owned());
+    let mut authority = "";
+    let contexts = hub.into_iter().chain(clusters).map(|name| {
+        let address = addresses.of(&name)?;
+        authority = &address.ca_pem;
+        Ok(Context { server: address.server.clone(), token: address.token.clone(), name })
+    });
+    let contexts = contexts.collect::<Result<Vec<_>, Failure>>()?;
+    Ok(kubeconfig::text(&contexts, authority))
+}
+
+fn manifests(world: &World, addresses: &Addresses, output: Form, out: &mut impl Write) -> Result<(), Failure> {
     for id in clusters(world) {
         let name = world.clusters().name(id);
-        let address = addresses.clusters.get(&name).ok_or_else(|| {
-            Failure::input(miette::miette!(
-                help = "give the kubeconfig that `serve` wrote for the same scenario",
-                "the kubeconfig has no context `{name}`"
-            ))
-        })?;
-        if output == Output::Secrets {
+        let address = addresses.of(&name)?;
+        if output == Form::Secrets {
             writeln!(out, "{}", world.cluster_secret(id, address.endpoint()))?;
             continue;
         }
@@ -160,6 +174,15 @@ impl Address {
 }
 
 impl Addresses {
+    fn of(&self, name: &str) -> Result<&Address, Failure> {
+        self.clusters.get(name).ok_or_else(|| {
+            Failure::input(miette::miette!(
+                help = "give the kubeconfig that `serve` wrote for the same scenario",
+                "the kubeconfig has no context `{name}`"
+            ))
+        })
+    }
+
     fn read(path: &std::path::Path) -> Result<Self, Failure> {
         let config = Kubeconfig::read_from(path).map_err(|error| {
             Failure::input(miette::miette!(

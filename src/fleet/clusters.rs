@@ -85,10 +85,7 @@ impl Clusters {
     /// `<prefix>-<number>`.
     #[must_use]
     pub fn name(&self, id: ClusterId) -> String {
-        let mut name = String::with_capacity(self.prefix.len() + 1 + DIGITS);
-        // Writing to a string cannot fail.
-        let _ = write!(name, "{}-{:0DIGITS$}", self.prefix, id.0);
-        name
+        cluster_name(&self.prefix, id.0)
     }
 
     /// The cluster of a name.
@@ -191,6 +188,15 @@ impl Clusters {
             _ => return None,
         })
     }
+}
+
+/// `<prefix>-<number>`, the number in five digits at least.
+#[must_use]
+pub fn cluster_name(prefix: &str, number: u32) -> String {
+    let mut name = String::with_capacity(prefix.len() + 1 + DIGITS);
+    // Writing to a string cannot fail.
+    let _ = write!(name, "{prefix}-{number:0DIGITS$}");
+    name
 }
 
 fn draw_nodes(nodes: Nodes, len: u64, seed: Seed) -> Vec<u32> {

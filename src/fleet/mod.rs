@@ -23,8 +23,8 @@ mod tests;
 mod timeline;
 mod values;
 
-pub use clusters::Clusters;
-pub use documents::Endpoint;
+pub use clusters::{Clusters, cluster_name};
+pub use documents::{Endpoint, namespace};
 pub use timeline::{Change, ChangeKind, Membership, Target};
 pub use values::ValuesId;
 

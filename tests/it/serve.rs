@@ -13,7 +13,7 @@ pub(crate) struct Server {
     stdout: BufReader<ChildStdout>,
     pub(crate) line: String,
     pub(crate) kubeconfig: Value,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -34,10 +34,15 @@ impl Server {
         stdout.read_line(&mut line).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let kubeconfig = serde_saphyr::from_str(&text).unwrap();
-        Self { child, stdout, line, kubeconfig, _folder: folder }
+        Self { child, stdout, line, kubeconfig, folder }
     }
 
-    fn entry(&self, list: &str, name: &str) -> &Value {
+    /// Its kubeconfig file.
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    pub(crate) fn entry(&self, list: &str, name: &str) -> &Value {
         self.kubeconfig[list].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()
     }
 
@@ -72,7 +77,7 @@ async fn the_kubeconfig_is_complete_when_the_line_is_printed() {
     assert!(server.line.ends_with('\n') && server.line.contains("3 clusters"), "{}", server.line);
     let names: Vec<&str> =
         server.kubeconfig["contexts"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["hub", "cluster-1", "cluster-2", "cluster-3"]);
+    assert_eq!(names, ["hub", "cluster-00000", "cluster-00001", "cluster-00002"]);
     for context in names {
         let mut client = server.client(context, true);
         let reply = client.get("/api/v1/namespaces/default").await;
@@ -95,7 +100,7 @@ async fn sigterm_ends_it_and_nothing_more_is_printed() {
 #[tokio::test]
 async fn the_token_of_another_cluster_is_unauthorized() {
     let server = Server::start(&["--clusters", "1"]);
-    let mut client = server.client("cluster-1", true);
+    let mut client = server.client("cluster-00000", true);
     let token = server.entry("users", "hub")["user"]["token"].as_str().unwrap().to_owned();
     assert_eq!(client.get("/api/v1/pods").await.code, 200);
     client.token = Some(token);
@@ -189,14 +194,14 @@ async fn methods_paths_and_media_types_are_refused_as_upstream_refuses_them() {
 async fn a_watch_sees_what_is_written_over_either_protocol() {
     let server = Server::start(&["--clusters", "1"]);
     for h2 in [false, true] {
-        let mut watcher = server.client("cluster-1", h2);
+        let mut watcher = server.client("cluster-00000", h2);
         let path = "/api/v1/namespaces/default/configmaps?watch=1&allowWatchBookmarks=true";
         let mut watch = watcher.open(path).await;
         let mut event = watch.line().await;
         while event["type"] != "BOOKMARK" {
             event = watch.line().await;
         }
-        let mut client = server.client("cluster-1", h2);
+        let mut client = server.client("cluster-00000", h2);
         let name = format!("over-h2-{h2}");
         let body = json!({ "metadata": { "name": name }, "data": { "k": "v" } }).to_string();
         let json = [("content-type", "application/json")];

@@ -28,7 +28,7 @@ mod watching;
 #[cfg(test)]
 mod tests;
 
-pub use base::Base;
+pub use base::{BadBase, Base};
 pub use calls::{Call, CallKey, Calls};
 
 use super::failure::Failure;

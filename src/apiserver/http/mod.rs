@@ -34,13 +34,12 @@ mod watch;
 pub use counters::{Counters, Reading};
 
 use super::clusters::{Cluster, Clusters};
+use super::kubeconfig;
 use super::listen::Listen;
 use super::request::Now;
 use super::tls::Authority;
-use super::{endpoint, kubeconfig};
 use crate::units::Span;
 use server::Server;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch as signal;
@@ -58,6 +57,8 @@ pub struct Site {
     pub token: String,
     /// The cluster.
     pub cluster: Arc<Cluster>,
+    /// The Kubernetes version that `/version` tells (`1.35`); empty for the one whose kinds are served.
+    pub kubernetes: Box<str>,
 }
 
 /// What a server is made of.
@@ -121,21 +122,16 @@ impl Serving {
     /// The URL of a cluster at the shared endpoint, where one HTTP/2 connection carries watches of many clusters.
     #[must_use]
     pub fn shared_url(&self, name: &str) -> String {
-        let host = self.server.listen().host().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        format!("https://{}{}{name}", SocketAddr::new(host, self.port), endpoint::PREFIX)
+        self.server.listen().shared_url(name, self.port)
     }
 
     /// What a client needs to know of each cluster. On loopback every cluster has an address of its own, as real ones
     /// have; a server that others reach over the network has one address and prefixes.
     #[must_use]
     pub fn contexts(&self) -> Vec<kubeconfig::Context> {
-        let outside = self.server.listen().host().is_some();
         let context = |(cluster, site): (u32, &Site)| kubeconfig::Context {
             name: site.name.clone(),
-            server: match outside {
-                true => self.shared_url(&site.name),
-                false => format!("https://{}:{}", endpoint::address(cluster), self.port),
-            },
+            server: self.server.listen().url(cluster, &site.name, self.port),
             token: site.token.clone(),
         };
         (0..).zip(self.server.sites()).map(context).collect()

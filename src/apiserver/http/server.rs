@@ -146,7 +146,7 @@ impl Call<'_> {
                 None => self.reply.no_page(),
             },
             _ if !reads => self.reply.failure(&not_allowed()),
-            Route::Version => self.reply.body(200, super::reply::JSON, version::document()),
+            Route::Version => self.reply.body(200, super::reply::JSON, version::document(&self.site.kubernetes)),
             route => discovery::answer(self, route),
         }
     }

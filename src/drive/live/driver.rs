@@ -65,7 +65,7 @@ impl Driver {
             pools.route(&from_token(&access.server(name), &access.ca_pem, token)?)
         };
         let hub_token = hub.tokens.first().map_or("", String::as_str);
-        let hub = route(hub, super::roles::HUB, hub_token)?;
+        let hub = route(hub, super::servers::HUB, hub_token)?;
         let clusters = world.clusters();
         let routes = clusters.ids().zip(&leaves.tokens).map(|(id, token)| route(leaves, &clusters.name(id), token));
         Ok(Self {

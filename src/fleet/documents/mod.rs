@@ -20,6 +20,18 @@ pub struct Endpoint<'a> {
     pub ca_pem: &'a str,
 }
 
+/// A namespace as a cluster that has had it for a while holds it.
+#[must_use]
+pub fn namespace(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
+        "spec": { "finalizers": ["kubernetes"] },
+        "status": { "phase": "Active" },
+    })
+}
+
 /// The kind of Flux object that carries out an add-on.
 const fn workload_kind(addon: &Addon) -> &'static str {
     match addon.delivery {

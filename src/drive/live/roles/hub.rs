@@ -3,27 +3,26 @@
 //! In: where the leaves are. Out: a signal for every commit of an Application.
 
 use super::{RoleError, Stage, serving};
-use crate::apiserver::clusters::{Base, Clusters, Commit, Observer, Settings};
+use crate::apiserver::clusters::{Clusters, Commit, Observer, Settings};
 use crate::apiserver::object::Object;
 use crate::apiserver::request::Now;
 use crate::apiserver::schema;
 use crate::apiserver::store::EventKind;
 use crate::calls::Kind;
+use crate::drive::live::bases;
 use crate::drive::live::reporter::Reporter;
+use crate::drive::live::servers::HUB;
 use crate::drive::live::settings::Access;
-use crate::fleet::{ARGOCD_NAMESPACE, Endpoint, World};
+use crate::fleet::{Endpoint, World};
 use crate::measure::{Health, Role, Signal, Sync, fingerprint, fingerprint_json};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
-
-/// The name of the hub in paths.
-pub(in crate::drive::live) const NAME: &str = "hub";
 
 pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     let leaves = stage.settings.leaves.take().ok_or_else(|| RoleError::Server("no leaves are named".to_owned()))?;
-    let objects = objects(&stage.world, &leaves);
-    let base = Base::new(schema::argocd_crds(), &objects).map_err(|e| RoleError::Server(e.to_string()))?;
+    let base = bases::hub(&stage.world, schema::argocd_crds(), secrets(&stage.world, &leaves))
+        .map_err(|e| RoleError::Server(e.to_string()))?;
     let settings = Settings {
         seed: stage.scenario.run.seed,
         history_bytes: usize::try_from(stage.scenario.run.history_bytes / 2).unwrap_or(usize::MAX),
@@ -32,24 +31,18 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     };
     let mut clusters = Clusters::new(settings, vec![observer(&stage.world, &stage.reporter)]);
     clusters.add(&base, Now::read());
-    let server = serving::start(Arc::new(clusters), vec![NAME.to_owned()], Role::Hub, &stage.reporter)?;
+    let server = serving::start(Arc::new(clusters), vec![(HUB.to_owned(), "")], Role::Hub, &stage.reporter)?;
     while stage.orders.recv().await.is_some() {}
     server.close(Vec::new()).await;
     Ok(())
 }
 
-/// What is on the hub before anything happens.
-fn objects(world: &World, leaves: &Access) -> Vec<Value> {
-    let mut objects = vec![
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": ARGOCD_NAMESPACE,
-            "labels": { "kubernetes.io/metadata.name": ARGOCD_NAMESPACE } }, "spec": { "finalizers": ["kubernetes"] }, "status": { "phase": "Active" } }),
-        world.project(),
-    ];
-    objects.extend(world.clusters().ids().zip(&leaves.tokens).map(|(cluster, token)| {
+/// The Secrets that register the leaves.
+fn secrets<'a>(world: &'a World, leaves: &'a Access) -> impl Iterator<Item = Value> + 'a {
+    world.clusters().ids().zip(&leaves.tokens).map(|(cluster, token)| {
         let server = leaves.server(&world.clusters().name(cluster));
         world.cluster_secret(cluster, Endpoint { server: &server, token, ca_pem: &leaves.ca_pem })
-    }));
-    objects
+    })
 }
 
 fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {

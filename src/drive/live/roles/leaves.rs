@@ -3,13 +3,14 @@
 //! In: orders for commits at the sources. Out: signals for what happens to Flux objects and to what they install.
 
 use super::{RoleError, Stage, serving};
-use crate::apiserver::clusters::{Base, Clusters, Commit, Observer, Settings};
+use crate::apiserver::clusters::{Clusters, Commit, Observer, Settings};
 use crate::apiserver::object::Object;
 use crate::apiserver::request::Now;
 use crate::apiserver::schema;
 use crate::apiserver::store::EventKind;
 use crate::calls::{CallKey, Kind, Target, Verb};
 use crate::drive::drifted::object_fingerprint;
+use crate::drive::live::bases;
 use crate::drive::live::driver::USER_AGENT;
 use crate::drive::live::flux::{Inbox, Model, Setup};
 use crate::drive::live::notice::Order;
@@ -18,7 +19,6 @@ use crate::fleet::World;
 use crate::ids::{AddonId, AppId};
 use crate::measure::{Figures, FluxObject, ObjectChange, Role, Signal};
 use crate::model::flux;
-use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A leaf keeps few Events: fleets write millions, nobody reads the old ones (a real server drops them after an hour).
@@ -29,7 +29,7 @@ const MODEL_THREADS: usize = 1;
 
 pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     let error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
-    let base = Base::new(schema::flux_crds(), &namespaces(&stage.world)).map_err(|e| error(&e))?;
+    let base = bases::leaf(&stage.world, schema::flux_crds()).map_err(|e| error(&e))?;
     let settings = Settings {
         seed: stage.scenario.run.seed,
         history_bytes: usize::try_from(stage.scenario.run.history_bytes / 2).unwrap_or(usize::MAX),
@@ -39,13 +39,14 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     };
     let inbox = Inbox::new(MODEL_THREADS, true);
     let mut clusters = Clusters::new(settings, vec![observer(&stage.world, &stage.reporter), inbox.observer()]);
-    let names: Vec<String> = stage.world.clusters().ids().map(|id| stage.world.clusters().name(id)).collect();
     let now = Now::read();
-    for _ in &names {
+    for _ in stage.world.clusters().ids() {
         clusters.add(&base, now);
     }
     let clusters = Arc::new(clusters);
     let model = Model::start(inbox, setup(&stage, &clusters))?;
+    let fleet = stage.world.clusters();
+    let names = fleet.ids().map(|id| (fleet.name(id), fleet.kubernetes(id))).collect();
     let server = serving::start(Arc::clone(&clusters), names, Role::Leaves, &stage.reporter)?;
     while let Some(Order::Commit { addon }) = stage.orders.recv().await {
         model.commit(AddonId(addon));
@@ -54,20 +55,6 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     model.stop();
     server.close(vec![(Role::FluxModel, figures)]).await;
     Ok(())
-}
-
-/// The namespaces that the add-ons are installed into: every leaf has them from the start.
-fn namespaces(world: &World) -> Vec<Value> {
-    let namespace = |name: &str| {
-        json!({
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
-            "spec": { "finalizers": ["kubernetes"] },
-            "status": { "phase": "Active" },
-        })
-    };
-    world.namespaces().into_iter().map(namespace).collect()
 }
 
 fn setup(stage: &Stage, clusters: &Arc<Clusters>) -> Setup {

@@ -3,6 +3,7 @@
 use super::{RoleError, Stage};
 use crate::drive::live::manager::{self, Counted, Share, from_token};
 use crate::drive::live::notice::Notice;
+use crate::drive::live::servers::HUB;
 use crate::measure::{Figures, Role};
 use crate::scenario::TopologyKind;
 use crate::seed::Seed;
@@ -16,7 +17,7 @@ pub(super) fn play(mut stage: Stage) -> Result<(), RoleError> {
     let error = |e: &dyn std::fmt::Display| RoleError::Manager(e.to_string());
     let hub = stage.settings.hub.take().ok_or_else(|| RoleError::Manager("no hub is named".to_owned()))?;
     let token = hub.tokens.first().map_or("", String::as_str);
-    let access = from_token(&hub.server(super::HUB), &hub.ca_pem, token).map_err(|e| error(&e))?;
+    let access = from_token(&hub.server(HUB), &hub.ca_pem, token).map_err(|e| error(&e))?;
     let (shard, topology) = (stage.settings.shard, &stage.scenario.topology);
     let share = match topology.kind {
         TopologyKind::Single => Share::All,

@@ -8,8 +8,6 @@ mod leaves;
 mod loopback;
 mod serving;
 
-pub(super) use hub::NAME as HUB;
-
 use super::notice::{Notice, Order};
 use super::reporter::Reporter;
 use super::settings::{self, Settings, SettingsError};

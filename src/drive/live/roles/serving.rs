@@ -27,10 +27,10 @@ pub(super) struct Server {
     target: Target,
 }
 
-/// Starts to serve and tells the harness where. Names are given in the order of the clusters.
+/// Starts to serve and tells the harness where. Names and Kubernetes versions are given in the order of the clusters.
 pub(super) fn start(
     clusters: Arc<Clusters>,
-    names: Vec<String>,
+    names: Vec<(String, &str)>,
     role: Role,
     reporter: &Reporter,
 ) -> Result<Server, RoleError> {
@@ -41,7 +41,12 @@ pub(super) fn start(
     let sites: Vec<Site> = names
         .into_iter()
         .zip(clusters.iter())
-        .map(|(name, cluster)| Site { token: authority.secret(&name), name, cluster: Arc::clone(cluster) })
+        .map(|((name, kubernetes), cluster)| Site {
+            token: authority.secret(&name),
+            name,
+            cluster: Arc::clone(cluster),
+            kubernetes: kubernetes.into(),
+        })
         .collect();
     let tokens = sites.iter().map(|site| site.token.clone()).collect();
     let listen = Listen::new(None);
