@@ -295,9 +295,10 @@ pub struct ProcessRecord {
     pub user_s: f64,
     /// CPU in the kernel, seconds.
     pub sys_s: f64,
-    /// Most resident memory, bytes.
+    /// Most resident memory, bytes. Null for threads of another process, whose memory it is: `flux-model` runs inside
+    /// `leaves`.
     pub rss_max_bytes: Option<u64>,
-    /// Resident memory at the end, bytes.
+    /// Resident memory at the end, bytes; null as `rss_max_bytes` is.
     pub rss_end_bytes: Option<u64>,
     /// Most open descriptors.
     pub fds_max: Option<u64>,

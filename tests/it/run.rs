@@ -143,6 +143,24 @@ fn assert_calls_of_flux(record: &Value) {
     assert_eq!(flux("", "", None) - workloads, (34 + 10 - 6) * apps + 6 * looks + 2 * early, "what Flux calls in all");
 }
 
+/// Stores and watches are counted where they are.
+fn assert_objects(record: &Value) {
+    let of = |role: &str, field: &str| {
+        let process = record["processes"].as_array().unwrap().iter().find(|process| process["role"] == role).unwrap();
+        process[field].as_u64()
+    };
+    let (hub, leaves) = (of("hub", "cached_objects_max").unwrap(), of("leaves", "cached_objects_max").unwrap());
+    assert_eq!(record["counts"]["objects"], hub + leaves);
+    // Of each app: two Flux objects, four that it installs and a ReplicaSet; beside Events and what every cluster has.
+    assert!(leaves > 20 * 7, "{leaves}");
+    // The manager was told of every Application and of every Flux object at least once.
+    assert!(record["counts"]["watch_events"].as_u64().unwrap() >= 20 * 3, "{}", record["counts"]);
+    // Threads have no memory, descriptors or sockets of their own.
+    for field in ["rss_max_bytes", "rss_end_bytes", "fds_max", "bytes_in", "cached_objects_max"] {
+        assert_eq!(of("flux-model", field), None, "{field}");
+    }
+}
+
 #[test]
 fn a_run_ends_with_every_app_healthy_and_a_complete_result() {
     let folder = tempfile::tempdir().unwrap();
@@ -172,6 +190,7 @@ fn a_run_ends_with_every_app_healthy_and_a_complete_result() {
     ] {
         assert_eq!(record.pointer(place), Some(&expected), "{place}");
     }
+    assert_objects(&record);
     assert!(record["time"]["all_healthy_s"].as_f64().is_some_and(|s| s > 0.0));
     // Every change of this scenario is an install.
     assert_eq!(record.pointer("/latency_by/install"), record.pointer("/latency"));

@@ -14,9 +14,13 @@ use crate::drive::live::reporter::Reporter;
 use crate::measure::{Figures, Role};
 use crate::units::Span;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How long calls may take to finish at the end.
 const GRACE: Span = Span::from_millis(500);
+/// How often the objects are counted for their most: one read of a counter.
+const COUNT_EVERY: Span = Span::from_millis(200);
 
 /// A server of this role.
 pub(super) struct Server {
@@ -25,6 +29,7 @@ pub(super) struct Server {
     reporter: Reporter,
     role: Role,
     target: Target,
+    objects_max: Arc<AtomicU64>,
 }
 
 /// Starts to serve and tells the harness where. Names and Kubernetes versions are given in the order of the clusters.
@@ -57,7 +62,17 @@ pub(super) fn start(
     let url = format!("https://127.0.0.1:{}", serving.port());
     reporter.notice(Notice::Ready { url, ca_pem, tokens });
     let target = if role == Role::Hub { Target::Hub } else { Target::Leaf };
-    Ok(Server { serving, clusters, reporter: reporter.clone(), role, target })
+    let objects_max = Arc::new(AtomicU64::new(clusters.objects()));
+    tokio::spawn(count(Arc::clone(&clusters), Arc::clone(&objects_max)));
+    Ok(Server { serving, clusters, reporter: reporter.clone(), role, target, objects_max })
+}
+
+async fn count(clusters: Arc<Clusters>, most: Arc<AtomicU64>) {
+    let mut ticks = tokio::time::interval(COUNT_EVERY.to_std());
+    loop {
+        ticks.tick().await;
+        most.fetch_max(clusters.objects(), Relaxed);
+    }
 }
 
 impl Server {
@@ -72,6 +87,8 @@ impl Server {
                 bytes_out: Some(reading.bytes_out),
                 connections_max: Some(reading.connections_max),
                 watches_max: Some(reading.watches_max),
+                cached_objects_max: Some(self.objects_max.load(Relaxed).max(self.clusters.objects())),
+                watch_events: self.clusters.watch_events(),
                 ..Figures::of_tally(&tally)
             },
         ));
