@@ -35,46 +35,46 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t)]
     behaviour: BehaviourName,
     /// Apps worked on at the same time
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = usual().concurrency, value_name = "N")]
     concurrency: u32,
     /// Every app is looked at again after so long; 0 for never
-    #[arg(long, default_value = "3m", value_name = "DURATION")]
+    #[arg(long, default_value_t = usual().resync, value_name = "DURATION")]
     resync: Span,
     /// Up to so much is added to each resync
-    #[arg(long, default_value = "1m", value_name = "DURATION")]
+    #[arg(long, default_value_t = usual().resync_jitter, value_name = "DURATION")]
     resync_jitter: Span,
     /// First pause after a failure; doubles
-    #[arg(long, default_value = "500ms", value_name = "DURATION")]
+    #[arg(long, default_value_t = usual().backoff_base, value_name = "DURATION")]
     backoff: Span,
     /// Longest pause after a failure
-    #[arg(long, default_value = "1m", value_name = "DURATION")]
+    #[arg(long, default_value_t = usual().backoff_max, value_name = "DURATION")]
     backoff_max: Span,
     /// Calls per second to the hub; 0 for no limit
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = per_second(usual().hub_qps_milli), value_name = "N")]
     hub_qps: u32,
     /// Calls to the hub at once after a rest
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = usual().hub_burst, value_name = "N")]
     hub_burst: u32,
     /// Calls per second to each leaf; 0 for no limit
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = per_second(usual().leaf_qps_milli), value_name = "N")]
     leaf_qps: u32,
     /// Calls to a leaf at once after a rest
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = usual().leaf_burst, value_name = "N")]
     leaf_burst: u32,
     /// Read Flux objects in every round instead of watching them
     #[arg(long)]
     no_cache: bool,
     /// Version of source.toolkit.fluxcd.io
-    #[arg(long, default_value = "v1", value_name = "VERSION")]
+    #[arg(long, default_value_t = usual().flux_api.source, value_name = "VERSION")]
     flux_source: String,
     /// Version of kustomize.toolkit.fluxcd.io
-    #[arg(long, default_value = "v1", value_name = "VERSION")]
+    #[arg(long, default_value_t = usual().flux_api.kustomize, value_name = "VERSION")]
     flux_kustomize: String,
     /// Version of helm.toolkit.fluxcd.io
-    #[arg(long, default_value = "v2", value_name = "VERSION")]
+    #[arg(long, default_value_t = usual().flux_api.helm, value_name = "VERSION")]
     flux_helm: String,
     /// HTTP/2 connections to each API server address
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = usual().connections, value_name = "N")]
     connections: u32,
     /// Threads that work
     #[arg(long, default_value_t = 1, value_name = "N")]
@@ -95,6 +95,16 @@ enum BehaviourName {
     #[default]
     Fixed,
     Faithful,
+}
+
+/// What a scenario says that says nothing about its managers: the one source of defaults.
+fn usual() -> Manager {
+    Manager::default()
+}
+
+/// Calls per second of a limit in thousandths, for a flag in whole numbers.
+fn per_second(milli: u64) -> u32 {
+    u32::try_from(milli / 1_000).unwrap_or(u32::MAX)
 }
 
 /// A range of numbers that makes no sense.
@@ -171,7 +181,7 @@ fn settings(args: Args, hub: kube::Config) -> Settings {
             resync_jitter: args.resync_jitter,
             backoff_base: args.backoff,
             backoff_max: args.backoff_max,
-            client_cache: !args.no_cache,
+            client_cache: usual().client_cache && !args.no_cache,
             flux_api: FluxApi { source: args.flux_source, kustomize: args.flux_kustomize, helm: args.flux_helm },
             connections: args.connections,
         },
@@ -186,5 +196,24 @@ async fn stopped() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_manager_alone_behaves_as_one_of_a_scenario_without_a_word_about_it() {
+        let line = Line::try_parse_from(["manager", "--kubeconfig", "hub"]).unwrap();
+        let hub = kube::Config::new("https://127.0.0.1:1".parse().unwrap());
+        assert_eq!(settings(line.args, hub).manager, Manager::default());
     }
 }

@@ -156,8 +156,9 @@ struct SyncResult<'a> {
 #[must_use]
 pub fn status_patch(status: &Status, synced: bool, words: &Words<'_>) -> Vec<u8> {
     let conditions = match status.problem {
-        Some(_) => {
-            Some(vec![Condition { r#type: "ComparisonError", message: words.problem, last_transition_time: words.now }])
+        Some(problem) => {
+            let (r#type, message) = (problem.condition(), words.problem);
+            Some(vec![Condition { r#type, message, last_transition_time: words.now }])
         }
         None => words.clear_conditions.then(Vec::new),
     };

@@ -68,6 +68,8 @@ pub enum Problem {
     Refused(u16),
     /// The workload names a source of a kind that cannot be read.
     SourceKind,
+    /// The destination namespace does not exist, and nobody asked to create it.
+    NoNamespace,
 }
 
 impl Problem {
@@ -77,11 +79,24 @@ impl Problem {
         !matches!(self, Self::Translation(_) | Self::Crash | Self::NoCluster | Self::SourceKind)
     }
 
-    /// The text for people; `translation` is the reason behind [`Problem::Translation`].
+    /// The type of the Application's condition, one of Argo CD's: the comparison failed, or the sync did.
     #[must_use]
-    pub fn text(self, server: &str, translation: &str) -> String {
+    pub const fn condition(self) -> &'static str {
+        if matches!(self, Self::NoNamespace) { "SyncError" } else { "ComparisonError" }
+    }
+
+    /// The text for people; `detail` is the reason behind [`Problem::Translation`], the namespace of
+    /// [`Problem::NoNamespace`].
+    #[must_use]
+    pub fn text(self, server: &str, detail: &str) -> String {
         match self {
-            Self::Translation(_) | Self::Crash => translation.to_owned(),
+            Self::Translation(_) | Self::Crash => detail.to_owned(),
+            Self::NoNamespace => format!(
+                "namespace {detail} does not exist on cluster {server}: create it, or add CreateNamespace=true to the sync options"
+            ),
+            Self::Refused(404) => format!(
+                "cluster {server} does not serve the Flux kinds that the Application needs: install Flux there, or choose the API versions that it has"
+            ),
             Self::NoCluster => format!("cluster {server} is not registered: create its cluster Secret"),
             Self::Unreachable => format!("cluster {server} does not answer"),
             Self::Refused(401) => format!("cluster {server} answers 401: check the token of its cluster Secret"),

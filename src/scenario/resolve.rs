@@ -150,6 +150,13 @@ fn topology(topology: &spec::Topology) -> model::Topology {
     }
 }
 
+impl Default for model::Manager {
+    /// What a scenario without a word about managers means.
+    fn default() -> Self {
+        manager(&spec::Manager::default())
+    }
+}
+
 fn manager(manager: &spec::Manager) -> model::Manager {
     let spec::ManagerKind::Loopback = manager.kind;
     model::Manager {

@@ -4,6 +4,7 @@
 
 mod house;
 mod probe;
+mod manager;
 mod report;
 mod run;
 mod serve;

@@ -10,19 +10,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-fn flamboyance() -> Command {
+pub(crate) fn flamboyance() -> Command {
     Command::new(assert_cmd::cargo::cargo_bin!("flamboyance"))
 }
 
-fn run(scenario: &Path, out: &Path) -> Output {
+pub(crate) fn run(scenario: &Path, out: &Path) -> Output {
     flamboyance().arg("run").arg(scenario).arg("--out").arg(out).args(["-o", "json"]).output().unwrap()
 }
 
-fn smoke() -> PathBuf {
+pub(crate) fn smoke() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/smoke.yaml")
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -58,7 +58,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("/files/0", "path kind sha256"),
 ];
 
-fn assert_contract(record: &Value) {
+pub(crate) fn assert_contract(record: &Value) {
     for (place, fields) in CONTRACT {
         let object = record.pointer(place).and_then(Value::as_object);
         let object = object.unwrap_or_else(|| panic!("the record has no object at {place:?}"));
@@ -68,7 +68,7 @@ fn assert_contract(record: &Value) {
 }
 
 /// Every file that the record lists is there with its content, and no other is.
-fn assert_complete(folder: &Path, record: &Value) {
+pub(crate) fn assert_complete(folder: &Path, record: &Value) {
     let mut listed = vec!["record.json".to_owned()];
     for file in record["files"].as_array().unwrap() {
         let name = file["path"].as_str().unwrap();
@@ -223,16 +223,16 @@ fn a_bad_scenario_is_bad_input_and_leaves_nothing() {
 }
 
 /// A run that lasts: its workloads do not become ready. Dropping it kills it.
-struct Long {
-    child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-    out: PathBuf,
+pub(crate) struct Long {
+    pub(crate) child: Child,
+    pub(crate) stderr: BufReader<std::process::ChildStderr>,
+    pub(crate) out: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Long {
     /// Starts it and waits until it says how it goes.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("result");
         let mut child = flamboyance()
@@ -248,13 +248,16 @@ impl Long {
             .unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        stderr.read_line(&mut line).unwrap();
-        assert!(line.contains("0/20 apps healthy"), "{line}");
+        // All Applications are on the hub by then.
+        while !line.contains("0/20 apps healthy") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended before it said how it goes");
+        }
         Self { child, stderr, out, _folder: folder }
     }
 
     /// The processes that it started.
-    fn children(&self) -> Vec<u32> {
+    pub(crate) fn children(&self) -> Vec<u32> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         tasks
             .flat_map(|task| {

@@ -179,10 +179,17 @@ impl Round {
             match reply.object {
                 Some(view) if reply.is_ok() => self.seen[slot.index()] = Seen::Present(view),
                 _ if reply.is_ok() => {}
+                // The kinds are served, or there would be no word of what exists.
+                _ if reply.is_absent() && !self.app.create_namespace => failure = Some(Problem::NoNamespace),
                 _ => failure = Some(refusal(reply.code)),
             }
         }
         match failure {
+            Some(problem @ Problem::NoNamespace) => {
+                self.synced = Some(Phase::Failed);
+                let status = self.app.assess(self.seen, Some(Health::Missing));
+                self.report(Status { problem: Some(problem), ..status }, now)
+            }
             Some(problem) => {
                 self.synced = Some(Phase::Failed);
                 self.give_up(problem, now)
@@ -244,7 +251,12 @@ impl Round {
             Urgency::Detail => waited.is_some_and(|waited| waited >= DETAIL_DELAY),
             Urgency::Nothing => false,
         };
-        if write || self.synced.is_some() || self.app.refresh {
+        // A sync that fails again as it did before is no news.
+        let told = match self.synced {
+            Some(Phase::Failed) => urgency == Urgency::Nothing && !self.app.operation,
+            synced => synced.is_none(),
+        };
+        if write || !told || self.app.refresh {
             self.at = At::Reporting;
             let body = Body::Status { status, synced: self.synced.is_some() };
             return Next::Call(smallvec![self.app.on_app(Verb::Patch, body)]);

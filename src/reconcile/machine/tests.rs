@@ -262,8 +262,14 @@ fn a_missing_namespace_is_created_if_the_application_says_so() {
     let want = format!("{applies}; leaf create namespace; {applies}; hub patch app(Synced/Progressing, synced)");
     assert_eq!((calls, outcome.verdict), (want, Verdict::Synced));
     let mut leaf = Leaf { refusals: vec![404, 404], ..Leaf::with(None) };
-    let (_, outcome) = play(app(Mode::AutoCreate), [Seen::Absent; 2], Why::App, CACHED, &mut leaf, NOW);
-    assert_eq!(outcome.status.problem, Some(Problem::Refused(404)));
+    let (calls, outcome) = play(app(Mode::AutoCreate), [Seen::Absent; 2], Why::App, CACHED, &mut leaf, NOW);
+    assert_eq!(calls, format!("{applies}; hub patch app(OutOfSync/Missing, synced)"));
+    assert_eq!((outcome.status.problem, outcome.verdict), (Some(Problem::NoNamespace), Verdict::Failed));
+    // It is tried again, and said once.
+    let told = App { status: outcome.status, ..app(Mode::AutoCreate) };
+    let mut leaf = Leaf { refusals: vec![404, 404], ..Leaf::with(None) };
+    let (calls, outcome) = play(told, [Seen::Absent; 2], Why::Time, CACHED, &mut leaf, NOW);
+    assert_eq!((calls.as_str(), outcome.verdict), (applies, Verdict::Failed));
 }
 
 #[test]

@@ -191,7 +191,9 @@ fn with_words(
 fn problem_text(index: &Index, entry: &Entry, problem: Problem) -> String {
     let server = entry.cluster_id().map_or("", |cluster| &index.clusters[cluster as usize].server);
     let server = if server.is_empty() { entry.destination_text() } else { server };
-    problem.text(server, &entry.words.problem)
+    let words = &entry.words;
+    let detail = if problem == Problem::NoNamespace { &words.destination_namespace } else { &words.problem };
+    problem.text(server, detail)
 }
 
 /// Trees of ours always serialise.

@@ -454,7 +454,7 @@ fn written_status(text: &str) -> Status {
             message: health.map(|h| fingerprint(h.message.as_bytes())).unwrap_or_default(),
         })
     };
-    let failed = written.conditions.iter().any(|c| c.r#type == "ComparisonError");
+    let failed = written.conditions.iter().any(|c| matches!(&*c.r#type, "ComparisonError" | "SyncError"));
     let compared = written.sync.compared_to.as_ref();
     Status {
         sync: Sync::from_word(&written.sync.status),
