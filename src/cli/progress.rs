@@ -9,6 +9,8 @@ use std::io::{IsTerminal, Write};
 
 /// Between two plain lines: often enough to see life in the log of a CI job, seldom enough to read it.
 const LINE_EVERY: Span = Span::from_secs(5);
+/// The first one comes sooner: it says that all is well.
+const FIRST_LINE: Span = Span::from_secs(1);
 
 /// Where progress goes.
 pub(super) enum Screen {
@@ -48,7 +50,7 @@ impl Screen {
             return Self::Quiet;
         }
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { next: LINE_EVERY, rate: Rate::new() };
+            return Self::Lines { next: FIRST_LINE, rate: Rate::new() };
         }
         let bar = ProgressBar::new(0);
         // A template of ours: it cannot be malformed, and without it the default bar will do.

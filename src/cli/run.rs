@@ -3,6 +3,7 @@
 use super::Failure;
 use super::output::{self, Output};
 use super::progress::Screen;
+use crate::drive::live::budget::TooMuch;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
 use crate::record::{self, Folder, Ran, Reason, RecordError, RunRecord};
@@ -52,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
     let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
     let world = Arc::new(World::generate(&scenario));
-    live::fits(&scenario, &world).map_err(|e| Failure::input(miette::Report::from_err(e)))?;
+    live::fits(&scenario, &world).map_err(too_much)?;
     let started = clock::unix();
     let begun = record::begin(&scenario, started, record::Clock::Real, record::Observer::CommitLog);
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));
@@ -68,6 +69,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let record = deliver(folder, begun, &scenario, &world, &outcome)?;
     output::print(&output::record(&record, args.output, output::style(true))?)?;
     Ok(told(&path, &outcome, &record, &scenario.expect, args.quiet))
+}
+
+/// Too large a scenario is the user's to change; open files are the machine's to allow.
+fn too_much(error: TooMuch) -> Failure {
+    match error {
+        TooMuch::Memory { .. } => Failure::input(miette::Report::from_err(error)),
+        TooMuch::Files { .. } => Failure::environment(miette::Report::from_err(error)),
+    }
 }
 
 /// The run never began: the record says so, and the user why.
@@ -154,6 +163,12 @@ fn told(path: &Path, outcome: &Outcome, record: &RunRecord, expect: &Expect, qui
     for complaint in &outcome.observed.complaints {
         say(&format!("flamboyance: {complaint}"));
     }
+    if record.reason == Some(Reason::DiskFull) {
+        say(&format!(
+            "flamboyance: no space left for {}: only the record is there; free some, or choose another disk with --out",
+            path.display()
+        ));
+    }
     if !quiet {
         say(&format!("result: {}  (report: {})", path.display(), path.join(report::PAGE).display()));
     }
@@ -166,6 +181,7 @@ fn told(path: &Path, outcome: &Outcome, record: &RunRecord, expect: &Expect, qui
         (Ending::TimedOut, _) => ExitCode::from(4),
         (Ending::ChildDied, _) => ExitCode::from(3),
         (Ending::Settled, record::Status::Invalid) => ExitCode::from(5),
+        (Ending::Settled, record::Status::Partial) => ExitCode::from(3),
         (Ending::Settled, _) if unmet.is_empty() => ExitCode::SUCCESS,
         (Ending::Settled, _) => ExitCode::from(1),
     }

@@ -41,8 +41,9 @@ impl Intent<'_> {
             source: if of_spec { self.source(change) } else { 0 },
             revision: self.revision(change),
             object,
-            through_flux: addon.flux_subsystem && addon.mode == Mode::AutoCreate,
-            cascade: addon.cascade_delete,
+            through_flux: addon.flux_subsystem,
+            // In Reference mode whoever plays the timeline writes the Flux objects, and removes them.
+            cascade: addon.cascade_delete || addon.flux_subsystem && addon.mode == Mode::Reference,
         }
     }
 

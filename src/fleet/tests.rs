@@ -257,7 +257,8 @@ fn churn_is_an_open_loop_that_moves_existing_apps() {
 
 #[test]
 fn faults_are_no_changes_of_apps() {
-    let fault = Action::Fault { manager: 0, fault: crate::scenario::Fault::Kill, duration: Span::from_secs(5) };
+    let victim = crate::scenario::Victim::Manager(0);
+    let fault = Action::Fault { victim, fault: crate::scenario::Fault::Kill, duration: Span::from_secs(5) };
     assert!(world(10, four(), vec![step(0, fault)]).changes().is_empty());
 }
 

@@ -58,7 +58,8 @@ impl ChangeKind {
 }
 
 /// The hops of a change, in order. A hop is the time since the previous one *present*; they sum to `EndToEnd`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
+#[schemars(rename_all = "snake_case")]
 pub enum Hop {
     /// The manager knows.
     Seen,
@@ -111,8 +112,8 @@ pub struct Change {
     pub revision: u64,
     /// Drift: the object, as signals name it.
     pub object: u64,
-    /// The change is done only after the workload object became Ready anew. False for ordinary Applications, for
-    /// Reference mode whose Flux objects exist already, and where nothing observes the leaves.
+    /// The change is done only after the workload object became Ready anew. False for ordinary Applications, for Flux
+    /// objects that are there before the change, and where nothing observes the leaves.
     pub through_flux: bool,
     /// Decommission: Flux and installed objects go too.
     pub cascade: bool,

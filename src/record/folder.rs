@@ -101,7 +101,10 @@ impl Folder {
             _ => failed(path, e),
         })?;
         let folder = Self { path: path.to_owned(), files: Vec::new() };
-        folder.write_record(begun)?;
+        folder.write_record(begun).inspect_err(|_| {
+            // A folder without a record is no result: better none. It may be gone already.
+            let _ = fs::remove_dir(path);
+        })?;
         Ok(folder)
     }
 
@@ -209,7 +212,10 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
 
 fn failed(path: &Path, source: io::Error) -> RecordError {
     match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => RecordError::DiskFull(path.to_owned()),
+        // The last is the limit of this process (`ulimit -f`).
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            RecordError::DiskFull(path.to_owned())
+        }
         _ => RecordError::Write { path: path.to_owned(), source },
     }
 }

@@ -379,8 +379,8 @@ pub enum Action {
     },
     /// A process is hurt.
     Fault {
-        /// Which manager.
-        manager: u32,
+        /// Which.
+        victim: Victim,
         /// How.
         fault: Fault,
         /// For how long; then it runs again.
@@ -406,10 +406,21 @@ pub enum Arrival {
     Fixed,
 }
 
-/// How a manager process is hurt.
+/// Which process is hurt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Victim {
+    /// This manager.
+    Manager(u32),
+    /// The API servers of all clusters.
+    Leaves,
+    /// The API server of the hub.
+    Hub,
+}
+
+/// How a process is hurt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
-    /// SIGKILL; started anew afterwards.
+    /// SIGKILL; started anew afterwards. Managers alone: API servers keep their objects in memory.
     Kill,
     /// SIGSTOP; SIGCONT afterwards.
     Pause,

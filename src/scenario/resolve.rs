@@ -217,7 +217,11 @@ fn step(step: &spec::Step, spec: &spec::Spec, names: &[&str]) -> Option<model::S
     let action = match (&step.change, &step.fault) {
         (Some(change), _) => action(change, spec, names),
         (None, Some(fault)) => Action::Fault {
-            manager: fault.manager,
+            victim: match fault.process {
+                spec::FaultProcess::Manager => model::Victim::Manager(fault.manager),
+                spec::FaultProcess::Leaves => model::Victim::Leaves,
+                spec::FaultProcess::Hub => model::Victim::Hub,
+            },
             fault: match fault.kind {
                 spec::FaultKind::Kill => model::Fault::Kill,
                 spec::FaultKind::Pause => model::Fault::Pause,

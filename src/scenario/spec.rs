@@ -9,7 +9,7 @@ mod timeline;
 
 pub(super) use addon::{Addon, Mode, Objects, Selector, Source};
 pub(super) use run::{Delay, Expect, Measure, Run};
-pub(super) use timeline::{Arrival, Change, DriftKind, Fault, FaultKind, Step};
+pub(super) use timeline::{Arrival, Change, DriftKind, Fault, FaultKind, FaultProcess, Step};
 
 use crate::units::{Rate, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

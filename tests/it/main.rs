@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "whatever goes wrong in a test's own machinery fails the test")]
 
+mod faults;
 mod house;
-mod probe;
 mod manager;
+mod probe;
 mod report;
 mod run;
 mod serve;

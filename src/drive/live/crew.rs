@@ -9,6 +9,7 @@ use super::event::Event;
 use super::notice::{Notice, Order};
 use super::settings::{self, Access, Settings};
 use crate::clock;
+use crate::scenario::Victim;
 use crate::units::Span;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -185,9 +186,14 @@ impl Crew {
         }
     }
 
-    /// The living manager of a shard.
-    pub(super) fn manager(&mut self, shard: u32) -> Option<&mut Member> {
-        self.members.iter_mut().find(|m| m.role == "manager" && m.shard == shard && !m.ended)
+    /// The living process that a fault is about.
+    pub(super) fn find(&mut self, victim: Victim) -> Option<&mut Member> {
+        let (role, shard) = match victim {
+            Victim::Manager(shard) => ("manager", shard),
+            Victim::Leaves => ("leaves", 0),
+            Victim::Hub => ("hub", 0),
+        };
+        self.members.iter_mut().find(|m| m.role == role && m.shard == shard && !m.ended)
     }
 
     /// Whether every member has ended.

@@ -13,7 +13,7 @@ use crate::drive::drifted;
 use crate::fleet::{ARGOCD_NAMESPACE, Change, ChangeKind, World};
 use crate::ids::AppId;
 use crate::model::flux::Catalogue;
-use crate::scenario::{DriftKind, Scenario};
+use crate::scenario::{DriftKind, Mode, Scenario};
 use crate::units::{Span, Time};
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -125,7 +125,7 @@ impl Driver {
             };
             self.events.send(match result {
                 Ok(generation) => Event::Stored { index, generation },
-                Err(refusal) => Event::Refused { index, message: refusal.message },
+                Err(Refusal { sort, message, .. }) => Event::Refused { index, sort, message },
             });
         }
     }
@@ -135,19 +135,71 @@ impl Driver {
         let name = || self.world.app_name(change.app);
         match change.kind {
             ChangeKind::Install => {
+                if self.by_hand(change.app) {
+                    self.write_flux(change).await?;
+                }
                 let server = self.servers.server(&self.world.clusters().name(self.world.cluster_of(change.app)));
                 let application = self.world.application(change.app, change.target, &server);
                 self.on_hub("POST", "", JSON, &application).await
             }
             ChangeKind::Upgrade | ChangeKind::Scale => {
+                if self.by_hand(change.app) {
+                    self.write_flux(change).await?;
+                }
                 let patch = self.world.application_patch(change.app, change.target);
                 self.on_hub("PATCH", &name(), MERGE_PATCH, &patch).await
             }
-            ChangeKind::Decommission => self.on_hub("DELETE", &name(), JSON, &delete_options()).await.map(|_| 0),
+            ChangeKind::Decommission => {
+                let gone = self.on_hub("DELETE", &name(), JSON, &delete_options()).await;
+                if !self.by_hand(change.app) {
+                    return gone.map(|_| 0);
+                }
+                // A second try finds the Application gone.
+                gone.map(drop).or_else(|refusal| if refusal.absent { Ok(()) } else { Err(refusal) })?;
+                self.remove_flux(change).await.map(|()| 0)
+            }
             // The loop tells the leaves when it hears of the intention: there is nothing to write.
             ChangeKind::Commit { .. } => Ok(0),
             ChangeKind::Drift { object, kind } => self.drift(change.app, object, kind).await.map(|()| 0),
         }
+    }
+
+    /// Whether an app's Flux objects are ours to write: in Reference mode somebody wrote them by hand.
+    fn by_hand(&self, app: AppId) -> bool {
+        let addon = self.world.addon(app);
+        addon.flux_subsystem && addon.mode == Mode::Reference
+    }
+
+    /// Makes the Flux objects of an app what its target asks for, the source first.
+    async fn write_flux(&self, change: &Change) -> Result<(), Refusal> {
+        for object in self.world.flux_objects(change.app, change.target) {
+            let Some((kind, path)) = place(&object) else { continue };
+            let path = format!("{path}?fieldManager={USER_AGENT}&force=true");
+            let call = Call { target: Target::Leaf, method: "PATCH", kind, path, media: APPLY, body: &object };
+            let answer = self.on_leaf(change.app, call).await?;
+            let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
+            if answer.metadata.deletion_timestamp.is_some() {
+                let message = format!("{} is still being deleted", self.world.app_name(change.app));
+                let sort = "still being deleted".to_owned();
+                return Err(Refusal { may_pass: true, absent: false, sort, message });
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the Flux objects of an app, the source last.
+    async fn remove_flux(&self, change: &Change) -> Result<(), Refusal> {
+        for object in self.world.flux_objects(change.app, change.target).iter().rev() {
+            let Some((kind, path)) = place(object) else { continue };
+            let body = delete_options();
+            let call = Call { target: Target::Leaf, method: "DELETE", kind, path, media: JSON, body: &body };
+            self.on_leaf(change.app, call).await.map(drop).or_else(|r| if r.absent { Ok(()) } else { Err(r) })?;
+        }
+        Ok(())
+    }
+
+    async fn on_leaf(&self, app: AppId, call: Call<'_>) -> Result<Bytes, Refusal> {
+        self.send(&self.leaves[self.world.cluster_of(app).index()], call).await
     }
 
     async fn on_hub(
@@ -169,7 +221,8 @@ impl Driver {
     async fn drift(&self, app: AppId, nth: u32, kind: DriftKind) -> Result<(), Refusal> {
         let Some(object) = drifted::object(&self.world, &self.catalogue, app, nth) else {
             let message = format!("app {} has no object number {nth}", self.world.app_name(app));
-            return Err(Refusal { may_pass: false, absent: false, message });
+            let sort = "no such object".to_owned();
+            return Err(Refusal { may_pass: false, absent: false, sort, message });
         };
         let (method, media, body) = match kind {
             DriftKind::Delete => ("DELETE", JSON, delete_options()),
@@ -178,7 +231,7 @@ impl Driver {
         let info = object.kind.info();
         let path = info.path(info.version, &object.namespace, &object.name);
         let call = Call { target: Target::Leaf, method, kind: object.kind, path, media, body: &body };
-        let drifted = self.send(&self.leaves[self.world.cluster_of(app).index()], call).await;
+        let drifted = self.on_leaf(app, call).await;
         // What is not installed yet will be: somebody who wants to meddle tries again.
         drifted.map(drop).map_err(|refusal| Refusal { may_pass: refusal.may_pass || refusal.absent, ..refusal })
     }
@@ -186,6 +239,15 @@ impl Driver {
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
+const APPLY: &str = "application/apply-patch+yaml";
+
+/// Kind and path of an object of ours.
+fn place(object: &Value) -> Option<(Kind, String)> {
+    let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let (group, version) = text("/apiVersion").split_once('/')?;
+    let kind = Kind::find(group, text("/kind"))?;
+    Some((kind, kind.info().path(version, text("/metadata/namespace"), text("/metadata/name"))))
+}
 
 fn delete_options() -> Value {
     json!({ "apiVersion": "v1", "kind": "DeleteOptions" })
@@ -195,6 +257,8 @@ fn delete_options() -> Value {
 struct Refusal {
     may_pass: bool,
     absent: bool,
+    /// Equal for writes that failed in the same way.
+    sort: String,
     message: String,
 }
 
@@ -208,13 +272,17 @@ struct Answer {
 #[serde(default)]
 struct AnswerMeta {
     generation: u64,
+    #[serde(rename = "deletionTimestamp")]
+    deletion_timestamp: Option<String>,
 }
 
 impl Driver {
     async fn send(&self, to: &Route, call: Call<'_>) -> Result<Bytes, Refusal> {
+        let sort = |code: u16| format!("{} {} {code}", call.method, call.kind.info().plural);
         let lost = |e: &dyn std::fmt::Display| Refusal {
             may_pass: true,
             absent: false,
+            sort: sort(0),
             message: format!("{} {}: {e}", call.method, call.path),
         };
         let request = http::Request::builder()
@@ -234,7 +302,7 @@ impl Driver {
         }
         let status: Status = serde_json::from_slice(&body).unwrap_or_default();
         let message = format!("{} {}: {code} {}", call.method, call.path, status.message);
-        Err(Refusal { may_pass: code == 429 || code >= 500, absent: code == 404, message })
+        Err(Refusal { may_pass: code == 429 || code >= 500, absent: code == 404, sort: sort(code), message })
     }
 }
 
@@ -252,6 +320,7 @@ impl Call<'_> {
     fn key(&self, code: u16) -> CallKey {
         let verb = match self.method {
             "POST" => Verb::Create,
+            "PATCH" if self.media == APPLY => Verb::Apply,
             "PATCH" => Verb::Patch,
             _ => Verb::Delete,
         };

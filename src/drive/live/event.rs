@@ -27,19 +27,21 @@ pub(super) enum Event {
     Refused {
         /// Index in the world's changes.
         index: usize,
+        /// In which way: verb, resource and code.
+        sort: String,
         /// Why.
         message: String,
     },
     /// A fault of the timeline begins or ends.
     Fault {
-        /// Which manager.
-        manager: u32,
+        /// Whose process.
+        victim: crate::scenario::Victim,
         /// How.
         fault: crate::scenario::Fault,
         /// It begins; else it ends.
         begins: bool,
     },
-    /// Every change of the timeline was made or refused.
+    /// A part of the timeline has been played: every change was made or refused, or every fault is over.
     Driven,
     /// The user wants to stop.
     Interrupted,

@@ -4,7 +4,7 @@
 
 use super::event::{Event, Events};
 use crate::clock;
-use crate::scenario::{Action, Fault, Scenario};
+use crate::scenario::{Action, Fault, Scenario, Victim};
 use crate::units::{Span, Time};
 use std::sync::Arc;
 
@@ -13,25 +13,26 @@ use std::sync::Arc;
 struct Edge {
     at: Span,
     begins: bool,
-    manager: u32,
+    victim: Victim,
     fault: Fault,
 }
 
-/// Tells the loop of each fault at its time.
+/// Tells the loop of each fault at its time, and when there will be none any more.
 pub(super) async fn play(scenario: Arc<Scenario>, epoch: Time, events: Events) {
     for edge in edges(&scenario) {
         let left = (epoch + edge.at).since(clock::now());
         tokio::time::sleep(left.to_std()).await;
-        events.send(Event::Fault { manager: edge.manager, fault: edge.fault, begins: edge.begins });
+        events.send(Event::Fault { victim: edge.victim, fault: edge.fault, begins: edge.begins });
     }
+    events.send(Event::Driven);
 }
 
 fn edges(scenario: &Scenario) -> Vec<Edge> {
     let mut edges = Vec::new();
     for step in &scenario.timeline {
-        if let Action::Fault { manager, fault, duration } = step.action {
-            edges.push(Edge { at: step.at, begins: true, manager, fault });
-            edges.push(Edge { at: step.at + duration, begins: false, manager, fault });
+        if let Action::Fault { victim, fault, duration } = step.action {
+            edges.push(Edge { at: step.at, begins: true, victim, fault });
+            edges.push(Edge { at: step.at + duration, begins: false, victim, fault });
         }
     }
     edges.sort();

@@ -19,8 +19,17 @@ use std::sync::Arc;
 /// Signals are held back so long to put those of several processes in order: longer than a child holds a batch, which
 /// is no longer than its queue takes to empty (1 ms on an idle machine, tens on a saturated one; assumed).
 const SLACK: Span = Span::from_millis(100);
-/// Complaints kept; the rest is counted.
+/// Different complaints kept; the rest is counted.
 const COMPLAINTS: usize = 20;
+
+/// Something that went wrong, told by the first time it did.
+#[derive(Debug)]
+struct Complaint {
+    /// Equal for what went wrong in the same way.
+    sort: String,
+    message: String,
+    more: u64,
+}
 
 /// See the module head.
 #[derive(Debug)]
@@ -32,7 +41,7 @@ pub(super) struct Observation {
     children: Vec<Voice>,
     processes: Vec<Process>,
     host: HostWatch,
-    complaints: Vec<String>,
+    complaints: Vec<Complaint>,
     unspoken: u64,
     refused: u64,
 }
@@ -144,16 +153,23 @@ impl Observation {
         self.ledger.stored(ChangeId::from_index(index), generation);
     }
 
-    pub(super) fn refused(&mut self, index: usize, message: String) {
+    /// A change could not be written; `sort` is equal for those that failed in the same way.
+    pub(super) fn refused(&mut self, index: usize, sort: String, message: String) {
         self.refused += 1;
         self.ledger.abandon(ChangeId::from_index(index));
-        self.complain(message);
+        self.complain_of(sort, message);
     }
 
     /// Keeps a sentence for the user.
     pub(super) fn complain(&mut self, message: String) {
-        if self.complaints.len() < COMPLAINTS {
-            self.complaints.push(message);
+        self.complain_of(message.clone(), message);
+    }
+
+    fn complain_of(&mut self, sort: String, message: String) {
+        if let Some(known) = self.complaints.iter_mut().find(|known| known.sort == sort) {
+            known.more += 1;
+        } else if self.complaints.len() < COMPLAINTS {
+            self.complaints.push(Complaint { sort, message, more: 0 });
         } else {
             self.unspoken += 1;
         }
@@ -193,9 +209,14 @@ impl Observation {
     }
 
     /// The end: what is still held is counted. `harness` is this process, `driven` what it counted itself.
-    pub(super) fn finish(mut self, now: Time, mut harness: Watched, driven: Figures) -> Observed {
+    pub(super) fn finish(self, now: Time, mut harness: Watched, driven: Figures) -> Observed {
+        let told = |complaint: Complaint| match complaint.more {
+            0 => complaint.message,
+            more => format!("{} ({more} more like it)", complaint.message),
+        };
+        let mut complaints: Vec<String> = self.complaints.into_iter().map(told).collect();
         if self.unspoken > 0 {
-            self.complaints.push(format!("and {} more", self.unspoken));
+            complaints.push(format!("and {} more", self.unspoken));
         }
         // Our own readings cannot fail while we run.
         let _ = harness.sample(now);
@@ -206,7 +227,7 @@ impl Observation {
             processes,
             host: self.host.finish(),
             available_min: self.host.available_min(),
-            complaints: self.complaints,
+            complaints,
             refused: self.refused,
         }
     }

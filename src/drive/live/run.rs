@@ -19,7 +19,7 @@ use crate::measure::host;
 use crate::measure::process::Watched;
 use crate::measure::{Figures, Progress, Role};
 use crate::model::flux::Catalogue;
-use crate::scenario::{Fault, Scenario};
+use crate::scenario::{Fault, Scenario, Victim};
 use crate::units::{Span, Time};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -125,7 +125,7 @@ pub fn run(
         observation.enrol(&member.child.name, member.role, member.child.pid);
     }
     let mut watch =
-        Watch { world: Arc::clone(world), crew, observation, events, epoch, commits: BTreeMap::new(), driven: false };
+        Watch { world: Arc::clone(world), crew, observation, events, epoch, commits: BTreeMap::new(), to_play: 2 };
     let ending = watch.until_the_end(&heard, epoch + scenario.run.timeout, progress);
     let (ended, day) = (clock::now(), clock::unix());
     runtime.shutdown_background();
@@ -165,7 +165,8 @@ struct Watch {
     epoch: Time,
     /// Commits told to the leaves, by add-on.
     commits: BTreeMap<AddonId, u32>,
-    driven: bool,
+    /// Parts of the timeline that still are being played: changes and faults.
+    to_play: u32,
 }
 
 impl Watch {
@@ -196,7 +197,7 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => return Ending::Interrupted,
             }
             self.observation.advance(clock::now());
-            if self.driven && self.observation.is_settled() {
+            if self.to_play == 0 && self.observation.is_settled() {
                 return Ending::Settled;
             }
         }
@@ -210,9 +211,9 @@ impl Watch {
                 self.observation.intend(index);
             }
             Event::Stored { index, generation } => self.observation.stored(index, generation),
-            Event::Refused { index, message } => self.observation.refused(index, message),
-            Event::Fault { manager, fault, begins } => self.fault(manager, fault, begins),
-            Event::Driven => self.driven = true,
+            Event::Refused { index, sort, message } => self.observation.refused(index, sort, message),
+            Event::Fault { victim, fault, begins } => self.fault(victim, fault, begins),
+            Event::Driven => self.to_play = self.to_play.saturating_sub(1),
             Event::Interrupted => return Some(Ending::Interrupted),
         }
         None
@@ -251,8 +252,8 @@ impl Watch {
         None
     }
 
-    fn fault(&mut self, shard: u32, fault: Fault, begins: bool) {
-        if fault == Fault::Kill && !begins {
+    fn fault(&mut self, victim: Victim, fault: Fault, begins: bool) {
+        if let (Victim::Manager(shard), Fault::Kill, false) = (victim, fault, begins) {
             let name = format!("manager-{shard}");
             match self.crew.enlist(&name, "manager", shard, &self.events) {
                 Ok(index) => self.observation.enrol(&name, "manager", self.crew.members[index].child.pid),
@@ -260,7 +261,7 @@ impl Watch {
             }
             return;
         }
-        let Some(member) = self.crew.manager(shard) else { return };
+        let Some(member) = self.crew.find(victim) else { return };
         let signal = match (fault, begins) {
             (Fault::Kill, _) => {
                 member.killed = true;

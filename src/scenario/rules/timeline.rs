@@ -3,7 +3,7 @@
 use super::{at, catalogue, managers, selector, unique, unknown_addon};
 use crate::scenario::errors::Finding;
 use crate::scenario::shape::did_you_mean;
-use crate::scenario::spec::{Addon, Change, Fault, Mode, Selector, Source, Spec, Step};
+use crate::scenario::spec::{Addon, Change, Fault, FaultKind, FaultProcess, Mode, Selector, Source, Spec, Step};
 use crate::units::Span;
 use std::collections::BTreeMap;
 
@@ -34,8 +34,8 @@ struct Play<'a> {
     spec: &'a Spec,
     state: Vec<State>,
     clusters: i64,
-    /// Faults so far: manager, end, index of the step.
-    hurt: Vec<(u32, Span, usize)>,
+    /// Faults so far: whose, end, index of the step.
+    hurt: Vec<(String, Span, usize)>,
     findings: &'a mut Vec<Finding>,
 }
 
@@ -278,18 +278,30 @@ impl Play<'_> {
 
     fn fault(&mut self, here: &str, index: usize, time: Span, fault: &Fault) {
         let managers = managers(self.spec);
-        if fault.manager >= managers {
+        let of_manager = fault.process == FaultProcess::Manager;
+        if of_manager && fault.manager >= managers {
             let message = format!("there is no manager {}, they are 0 to {}", fault.manager, managers - 1);
             let finding = Finding::error("unknown-reference", &at(format!("{here}.manager")), message);
             self.findings.push(finding.about("spec.topology.**"));
         }
+        if !of_manager && fault.kind == FaultKind::Kill {
+            let message = "API servers keep their objects in memory: killed, they would come back empty".to_owned();
+            let finding = Finding::error("contradiction", &at(format!("{here}.kind")), message);
+            self.findings.push(finding.about(&format!("{here}.process")).hint("use `kind: pause`"));
+        }
+        let victim = match fault.process {
+            FaultProcess::Manager => format!("manager {}", fault.manager),
+            FaultProcess::Leaves => "the leaves".to_owned(),
+            FaultProcess::Hub => "the hub".to_owned(),
+        };
         let end = time + fault.duration;
-        let overlap = self.hurt.iter().find(|(manager, until, _)| *manager == fault.manager && *until > time);
+        let overlap = self.hurt.iter().find(|(other, until, _)| *other == victim && *until > time);
         if let Some((_, until, other)) = overlap {
-            let message = format!("manager {} is hurt until {until} by step {other} already", fault.manager);
+            let verb = if fault.process == FaultProcess::Leaves { "are" } else { "is" };
+            let message = format!("{victim} {verb} hurt until {until} by step {other} already");
             self.refuse("contradiction", here, message, "let it begin after the other has ended");
         }
-        self.hurt.push((fault.manager, end, index));
+        self.hurt.push((victim, end, index));
         self.in_time(&format!("{here}.duration"), end, "its end");
     }
 

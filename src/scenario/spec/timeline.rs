@@ -144,6 +144,9 @@ pub(crate) enum Arrival {
 pub(crate) struct Fault {
     /// What happens to the process.
     pub(crate) kind: FaultKind,
+    /// Whose process. API servers keep their objects in memory, so they can be paused but not killed.
+    #[serde(default)]
+    pub(crate) process: FaultProcess,
     /// Which manager, from 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 999))]
@@ -152,8 +155,21 @@ pub(crate) struct Fault {
     pub(crate) duration: Span,
 }
 
+/// Whose process is hurt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FaultProcess {
+    /// A manager's.
+    #[default]
+    Manager,
+    /// The API servers of all clusters, with the Flux controllers on them.
+    Leaves,
+    /// The API server of the hub.
+    Hub,
+}
+
 /// What happens to a process.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FaultKind {
     /// It is killed (SIGKILL) and started anew afterwards.
