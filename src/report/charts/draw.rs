@@ -11,6 +11,15 @@ use std::sync::OnceLock;
 
 /// Width and height of a chart. Narrow, so that its text can still be read on a phone.
 const SIZE: (u32, u32) = (560, 340);
+/// Width and height of a picture, which stands alone: a chart with its title and the key of its lines.
+const PICTURE: (u32, u32) = (760, 500);
+/// Height of a title, and of a row of the key.
+const TITLE: u32 = 46;
+const ROW: u32 = 28;
+/// Left and right of a picture's texts, and between the entries of the key.
+const GAP: u32 = 24;
+/// A stroke of a line's colour in the key, and what stands between it and the name.
+const SAMPLE: u32 = 32;
 const FONT: &str = "sans-serif";
 /// Plotters writes it into an SVG as 1/1.24 of this: 15 on a desk, 9 on a phone of 390 pixels.
 const FONT_SIZE: u32 = 19;
@@ -79,9 +88,9 @@ pub fn png(stored: &Stored, folder: &Path) -> Result<Vec<String>, ChartError> {
     let draw = |chart: &Chart| {
         let name = format!("{}.png", chart.name);
         let path = folder.join(&name);
-        let root = BitMapBackend::new(&path, SIZE).into_drawing_area();
+        let root = BitMapBackend::new(&path, PICTURE).into_drawing_area();
         root.fill(&PAPER).map_err(|e| problem(chart, e))?;
-        on(chart, &root)?;
+        picture(chart, &root)?;
         root.present().map_err(|e| problem(chart, e))?;
         Ok(name)
     };
@@ -132,14 +141,57 @@ impl ValueFormatter<f64> for Scale<'_> {
     }
 }
 
+/// A chart with its title above and the key of its lines below.
+fn picture<B: DrawingBackend>(chart: &Chart, root: &DrawingArea<B, plotters::coord::Shift>) -> Result<(), ChartError> {
+    font().map_err(|e| problem(chart, e))?;
+    let text = (FONT, FONT_SIZE).into_font().color(&INK);
+    let mut widths = Vec::new();
+    for line in &chart.lines {
+        let (width, _) = root.estimate_text_size(&line.name, &text).map_err(|e| problem(chart, e))?;
+        widths.push(width);
+    }
+    let places = key(&widths, PICTURE.0);
+    let rows = places.last().map_or(0, |(_, row)| row + 1);
+    let (head, rest) = root.split_vertically(TITLE);
+    let (body, foot) = rest.split_vertically(PICTURE.1 - TITLE - rows * ROW - GAP / 2);
+    let title = (FONT, FONT_SIZE + 5).into_font().color(&INK);
+    let at = |x: u32, y: u32| (i32::try_from(x).unwrap_or(i32::MAX), i32::try_from(y).unwrap_or(i32::MAX));
+    head.draw_text(&chart.title, &title, at(GAP, 14)).map_err(|e| problem(chart, e))?;
+    on(chart, &body)?;
+    for (((x, row), line), colour) in places.into_iter().zip(&chart.lines).zip(Palette::LIGHT) {
+        let y = row * ROW + 6;
+        let stroke = Rectangle::new([at(x, y + 9), at(x + SAMPLE - 8, y + 12)], colour.filled());
+        foot.draw(&stroke).map_err(|e| problem(chart, e))?;
+        foot.draw_text(&line.name, &text, at(x + SAMPLE, y)).map_err(|e| problem(chart, e))?;
+    }
+    Ok(())
+}
+
+/// Where the entries of a key stand: from the left, and in how many rows; `widths` are those of their names.
+fn key(widths: &[u32], width: u32) -> Vec<(u32, u32)> {
+    let (mut x, mut row) = (GAP, 0);
+    let place = |name: &u32| {
+        let entry = SAMPLE + name;
+        if x > GAP && x + entry + GAP > width {
+            (x, row) = (GAP, row + 1);
+        }
+        let at = (x, row);
+        x += entry + GAP;
+        at
+    };
+    widths.iter().map(place).collect()
+}
+
 fn on<B: DrawingBackend>(chart: &Chart, root: &DrawingArea<B, plotters::coord::Shift>) -> Result<(), ChartError> {
     font().map_err(|e| problem(chart, e))?;
     let mut area = ChartBuilder::on(root)
         .margin_top(14)
+        // The name of the axis is turned around its own middle.
+        .margin_left(12)
         .margin_right(30)
         .margin_bottom(4)
         .x_label_area_size(56)
-        .y_label_area_size(84)
+        .y_label_area_size(80)
         .build_cartesian_2d(Scale(&chart.x), Scale(&chart.y))
         .map_err(|e| problem(chart, e))?;
     let text = (FONT, FONT_SIZE).into_font().color(&INK);
@@ -163,4 +215,19 @@ fn on<B: DrawingBackend>(chart: &Chart, root: &DrawingArea<B, plotters::coord::S
         area.draw_series(LineSeries::new(points, colour.stroke_width(2))).map_err(|e| problem(chart, e))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_picture_stays_inside_it() {
+        for (widths, rows) in [(&[40, 50][..], 1), (&[200; 8], 4), (&[900, 10], 2), (&[], 0)] {
+            let places = key(widths, PICTURE.0);
+            assert_eq!(places.last().map_or(0, |(_, row)| row + 1), rows, "{widths:?}");
+            let ends = places.iter().zip(widths).map(|((x, _), width)| x + SAMPLE + width);
+            assert!(ends.zip(widths).all(|(end, width)| end <= PICTURE.0 || *width > PICTURE.0 / 2), "{places:?}");
+        }
+    }
 }

@@ -53,7 +53,11 @@ pub(in crate::report) fn all(stored: &Stored) -> Vec<Chart> {
     let rss = |s: &[&ProcessSample]| s.iter().map(|p| (p.t_s, p.rss_bytes as f64 / f64::from(1 << 20))).collect();
     let memory = processes(stored, rss);
     charts.push(chart("memory", "Memory by process", "Resident memory.", "MiB", memory));
-    charts.retain(|chart| chart.lines.iter().any(|line| line.points.len() > 1));
+    for chart in &mut charts {
+        // One point is no line, and a key without its line asks questions.
+        chart.lines.retain(|line| line.points.len() > 1);
+    }
+    charts.retain(|chart| !chart.lines.is_empty());
     charts
 }
 
