@@ -39,7 +39,7 @@ enum Command {
     Fleet(fleet::Args),
     /// Reconcile the Applications of any hub that use the Flux subsystem, until SIGTERM
     Manager(Box<manager::Args>),
-    /// Say what a key of the scenario is: meaning, type, limits, default
+    /// Say what a key of the scenario, a field of the record, a hop or a warning is, and what to do about it
     Explain(explain::Args),
     /// Write a commented scenario to start from
     Init(init::Args),

@@ -24,7 +24,8 @@ pub enum Severity {
 }
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, schemars::JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
 pub enum Warning {
     /// Processes saw more than they could tell.
     RecordsDropped {
@@ -111,6 +112,26 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// One of each, in their order, for whoever explains them; their numbers say nothing.
+    pub const ALL: [Self; 16] = [
+        Self::RecordsDropped { count: 0 },
+        Self::SignalsLate { count: 0, all: 0 },
+        Self::GeneratorLag { p99: Span(0), max: Span(0) },
+        Self::HostSaturated { share: 0.0 },
+        Self::HostShared { share: 0.0 },
+        Self::MemoryLow { available: 0, memory: 0 },
+        Self::HarnessHeavy { share: 0.0 },
+        Self::FewSamples { count: 0 },
+        Self::UnhealthyApps { count: 0 },
+        Self::UnfinishedChanges { count: 0 },
+        Self::WritesFailed { count: 0 },
+        Self::DoubleOwned { count: 0 },
+        Self::ManySuperseded { count: 0, all: 0 },
+        Self::ClockUnsteady { by: Span(0) },
+        Self::DebugBuild,
+        Self::DirtyBuild,
+    ];
+
     /// Its name in records: stable.
     #[must_use]
     pub const fn code(&self) -> &'static str {

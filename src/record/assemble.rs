@@ -234,7 +234,8 @@ fn times(ran: &Ran<'_>) -> Times {
 }
 
 /// How the time of a hop comes about. In live runs the Flux controllers are models whose delays the scenario gives.
-const fn hop_provenance(hop: Hop, clock: Clock) -> Provenance {
+#[must_use]
+pub const fn hop_provenance(hop: Hop, clock: Clock) -> Provenance {
     match (clock, hop) {
         (Clock::Real, Hop::Seen | Hop::Written | Hop::Reported | Hop::EndToEnd) => Provenance::Measured,
         (Clock::Real, Hop::Fetched | Hop::Applied | Hop::Ready) | (Clock::Virtual, _) => Provenance::Modelled,

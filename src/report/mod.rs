@@ -4,11 +4,13 @@
 //! run was driven.
 
 mod charts;
+mod explain;
 mod html;
 mod numbers;
 mod terminal;
 
 pub use charts::{ChartError, png};
+pub use explain::explain;
 pub use html::page;
 pub use terminal::{Style, summary};
 

@@ -1,39 +1,60 @@
-//! What a key of the scenario is: its meaning, type, limits and default, from the schema and so from the types.
+//! What a key is: its meaning, type, limits and default, from a schema and so from the types.
 
 use super::schema::{inline, type_of, variants, without_null};
 use super::shape::{did_you_mean, nearest};
 use serde_json::Value;
 use std::fmt::Write;
 
-/// What is known about `name`, a dotted path below `spec` such as `fleet.clusters`; entries of lists are left out or any
-/// number. A word alone also finds the keys that end in it.
+/// Something that has a name and can be explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its dotted path: `spec.fleet.clusters`. Entries of lists and maps are left out.
+    pub path: String,
+    /// What is known about it, in lines.
+    pub text: String,
+}
+
+/// Every key of a scenario.
+#[must_use]
+pub fn topics() -> Vec<Topic> {
+    topics_of(inline(), "")
+}
+
+/// Every key below a schema that has its definitions in place, under a prefix.
+#[must_use]
+pub fn topics_of(schema: &Value, prefix: &str) -> Vec<Topic> {
+    let mut keys = Vec::new();
+    collect(schema, &mut Vec::new(), &mut keys);
+    let topic = |key: &Key<'_>| Topic { path: format!("{prefix}{}", key.path.join(".")), text: describe(key, prefix) };
+    keys.iter().map(topic).collect()
+}
+
+/// What is known about `name`, a dotted path whose first word may be left out; entries of lists are left out or any
+/// number. A word alone also finds the paths that end in it.
 ///
 /// # Errors
-/// There is no such key; the text says which there are.
-pub fn explain(name: &str) -> Result<String, String> {
-    let mut keys = Vec::new();
-    collect(inline(), &mut Vec::new(), &mut keys);
+/// There is no such thing; the text says which there are.
+pub fn find(topics: &[Topic], name: &str) -> Result<String, String> {
     let wanted: Vec<&str> = name.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
-    let path = |key: &Key<'_>| key.path.join(".");
     let joined = wanted.join(".");
-    let exact = |key: &&Key<'_>| [joined.clone(), format!("spec.{joined}")].contains(&path(key));
-    let ending = |key: &&Key<'_>| key.path.ends_with(&wanted);
-    let mut found: Vec<&Key<'_>> = keys.iter().filter(exact).collect();
-    if found.is_empty() {
-        found = keys.iter().filter(ending).collect();
+    let below = |path: &str| path.split_once('.').is_some_and(|(_, rest)| rest == joined);
+    let mut found: Vec<&Topic> = topics.iter().filter(|topic| topic.path == joined || below(&topic.path)).collect();
+    if found.is_empty() || wanted.len() == 1 {
+        let ends = |path: &str| path.split('.').collect::<Vec<_>>().ends_with(&wanted);
+        found = topics.iter().filter(|topic| ends(&topic.path)).collect();
     }
     if found.is_empty() {
-        let paths: Vec<String> = keys.iter().map(path).collect();
-        let names: Vec<&str> = paths.iter().map(|path| path.strip_prefix("spec.").unwrap_or(path)).collect();
+        let short = |path: &'_ str| path.split_once('.').map_or(path, |(_, rest)| rest).to_owned();
+        let names: Vec<String> = topics.iter().map(|topic| short(&topic.path)).collect();
         let last = |name: &str| name.rsplit('.').next().map(str::to_owned).unwrap_or_default();
         let lasts: Vec<String> = names.iter().map(|name| last(name)).collect();
-        let near = nearest(&joined, names.iter().copied());
+        let near = nearest(&joined, names.iter().map(String::as_str));
         let near = near.or_else(|| nearest(&last(&joined), lasts.iter().map(String::as_str)));
         let hint =
             near.map_or_else(|| "try `spec`, or `fleet.clusters`".to_owned(), |near| did_you_mean(Some(near), &[]));
         return Err(hint);
     }
-    let texts: Vec<String> = found.into_iter().map(describe).collect();
+    let texts: Vec<&str> = found.into_iter().map(|topic| topic.text.as_str()).collect();
     Ok(texts.join("\n"))
 }
 
@@ -41,34 +62,42 @@ pub fn explain(name: &str) -> Result<String, String> {
 struct Key<'a> {
     path: Vec<&'a str>,
     schema: &'a Value,
+    /// What is said about the alternative that it is.
+    about: Option<&'a str>,
 }
 
 /// All keys below a schema, in the order of their names.
 fn collect<'a>(schema: &'a Value, path: &mut Vec<&'a str>, keys: &mut Vec<Key<'a>>) {
-    for (name, child) in children(schema) {
+    for (name, child, about) in children(schema) {
         path.push(name);
-        keys.push(Key { path: path.clone(), schema: child });
+        keys.push(Key { path: path.clone(), schema: child, about });
         collect(child, path, keys);
         path.pop();
     }
 }
 
-/// The keys that may stand in a map, or in the maps of a list, with their schemas.
-fn children(schema: &Value) -> Vec<(&str, &Value)> {
+/// The keys that may stand in a map, or in the maps of a list or map, with their schemas, and with what is said about the
+/// alternative that a key is.
+fn children(schema: &Value) -> Vec<(&str, &Value, Option<&str>)> {
     let (schema, _) = without_null(schema);
-    if schema["items"].is_object() {
-        return children(&schema["items"]);
+    for entries in ["items", "additionalProperties"] {
+        if schema[entries].is_object() {
+            return children(&schema[entries]);
+        }
     }
     let alternatives = schema["oneOf"].as_array().into_iter().flatten();
-    let maps = std::iter::once(schema).chain(alternatives).filter_map(|map| map["properties"].as_object());
-    maps.flatten().map(|(name, child)| (name.as_str(), child)).collect()
+    let alternatives = alternatives.map(|one| (one, one["description"].as_str()));
+    let maps = std::iter::once((schema, None)).chain(alternatives);
+    let keys = maps.filter_map(|(map, about)| Some((map["properties"].as_object()?, about)));
+    keys.flat_map(|(keys, about)| keys.iter().map(move |(name, child)| (name.as_str(), child, about))).collect()
 }
 
-fn describe(key: &Key<'_>) -> String {
+fn describe(key: &Key<'_>, prefix: &str) -> String {
     let (schema, _) = without_null(key.schema);
     let text = |schema: &Value| schema["description"].as_str().map(|text| text.replace('\n', " "));
-    let about = text(key.schema).or_else(|| text(schema)).unwrap_or_default();
-    let mut out = format!("{}\n  {about}\n", key.path.join("."));
+    let about = text(key.schema).or_else(|| key.about.map(|text| text.replace('\n', " ")));
+    let about = about.or_else(|| text(schema)).unwrap_or_default();
+    let mut out = format!("{prefix}{}\n  {about}\n", key.path.join("."));
     let mut line = |name: &str, value: String| _ = writeln!(out, "  {name:<9}{value}");
     line("type", type_name(schema));
     if let (Some(least), Some(most)) = (schema.get("minimum"), schema.get("maximum")) {
@@ -82,7 +111,7 @@ fn describe(key: &Key<'_>) -> String {
     for (variant, alternative) in variants(schema).iter().zip(alternatives) {
         line("value", format!("{}: {}", variant.name(), text(alternative).unwrap_or_default()));
     }
-    let names: Vec<&str> = children(schema).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> = children(schema).into_iter().map(|(name, ..)| name).collect();
     if !names.is_empty() && variants(schema).is_empty() {
         line("keys", names.join(", "));
     }
@@ -111,6 +140,10 @@ fn type_name(schema: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn explain(name: &str) -> Result<String, String> {
+        find(&topics(), name)
+    }
 
     #[test]
     fn a_key_is_explained_with_its_limits_and_default() {

@@ -26,7 +26,7 @@ mod tests;
 mod tree;
 
 pub use errors::{Errors, Problem, Severity};
-pub use explain::explain;
+pub use explain::{Topic, find, topics, topics_of};
 pub use load::{load, read};
 pub use model::*;
 pub use schema::schema;
