@@ -1,6 +1,6 @@
 //! CustomResourceDefinitions into resources.
 
-use super::data::{Documents, items, text, texts};
+use super::data::{Data, Documents, items, text, texts};
 use super::types::{TypeRef, Types};
 use super::{Column, Resets, Resource, ScalePaths, Subresource};
 use crate::apiserver::defaults::Rules;
@@ -160,14 +160,20 @@ fn resets(status: bool) -> Resets {
 }
 
 fn columns(version: &Value) -> Vec<Column> {
-    let name =
-        Column { name: "Name".to_owned(), kind: "string".to_owned(), format: "name".to_owned(), ..Column::default() };
-    let mut out = vec![Column { json_path: ".metadata.name".to_owned(), ..name }];
+    let common = |name: &str| Data::get().common_column(name);
+    let mut out = vec![Column { json_path: ".metadata.name".to_owned(), ..common("Name") }];
     let declared = items(&version["additionalPrinterColumns"]);
-    out.extend(declared.map(|one| serde_json::from_value(one.clone()).unwrap_or_default()));
+    out.extend(declared.map(|one| {
+        let mut column: Column = serde_json::from_value(one.clone()).unwrap_or_default();
+        if column.description.is_empty() {
+            column.description =
+                format!("Custom resource definition column (in JSONPath format): {}", column.json_path);
+        }
+        column
+    }));
     if out.len() == 1 {
-        let (name, kind, json_path) = ("Age".to_owned(), "date".to_owned(), ".metadata.creationTimestamp".to_owned());
-        out.push(Column { name, kind, json_path, ..Column::default() });
+        let (kind, json_path) = ("date".to_owned(), ".metadata.creationTimestamp".to_owned());
+        out.push(Column { kind, json_path, ..common("Age") });
     }
     out
 }

@@ -51,6 +51,13 @@ impl Data {
         DATA.get_or_init(|| unpack(FACTS))
     }
 
+    /// A column that every kind has, as ConfigMaps show it: `Name` or `Age`.
+    pub(super) fn common_column(&self, name: &str) -> Column {
+        let shown =
+            self.resources.get("/v1/configmaps").and_then(|facts| facts.columns.iter().find(|c| c.name == name));
+        shown.cloned().unwrap_or_else(|| Column { name: name.to_owned(), ..Column::default() })
+    }
+
     /// The built-in resources in discovery order.
     pub(super) fn resources(&self) -> Vec<Arc<Resource>> {
         let (types, names) = Types::from_openapi(&self.schemas);
