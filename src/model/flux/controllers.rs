@@ -158,8 +158,16 @@ impl Controllers {
         let Some(object) = self.objects.get_mut(slot) else { return };
         object.gone = true;
         if !object.queue.running {
-            self.objects.remove(slot);
+            self.free(slot);
         }
+    }
+
+    /// Gives the place of an object that is gone to others.
+    fn free(&mut self, slot: Slot) {
+        if let Some(queue) = self.objects.get(slot).and_then(|object| queue_of(object.kind)) {
+            self.queues[queue].forget(slot);
+        }
+        self.objects.remove(slot);
     }
 
     fn subscribe(&mut self, slot: Slot) {
@@ -305,7 +313,7 @@ impl Controllers {
         let Some(queue) = queue_of(object.kind) else { return };
         self.queues[queue].done(&mut object.queue, slot);
         if object.gone {
-            self.objects.remove(slot);
+            self.free(slot);
             return;
         }
         let delay = match pass.outcome {

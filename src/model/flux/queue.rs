@@ -77,6 +77,11 @@ impl Queue {
         }
     }
 
+    /// A slot is free for another object, which may be of another kind and queue: what waits here is not its own.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        self.ready.retain(|(_, _, waiting)| *waiting != slot);
+    }
+
     /// Something may be ready to run.
     pub(super) fn is_waiting(&self, limit: u32) -> bool {
         self.running < limit && !self.ready.is_empty()

@@ -56,6 +56,17 @@ fn a_kustomization_that_looks_before_the_artifact_is_there_costs_two_writes_more
 }
 
 #[test]
+fn an_object_that_goes_while_it_is_queued_leaves_its_place_clean_for_one_of_another_kind() {
+    let mut lab = Lab::new(addon(3, 1));
+    lab.git("10m").gone(Kind::GIT_REPOSITORY);
+    // It takes the place of the first, whose queue must not take it.
+    lab.kustomization("10m", true, true).run(Span::ZERO);
+    lab.git("10m").run(Span::from_secs(5));
+    assert!(status(&lab, Kind::KUSTOMIZATION).is_ready(1));
+    assert!(status(&lab, Kind::GIT_REPOSITORY).is_ready(1));
+}
+
+#[test]
 fn suspended_objects_make_no_calls() {
     let mut lab = Lab::new(addon(1, 0));
     lab.git("10m").kustomization("10m", true, true).run(Span::from_secs(5));

@@ -215,6 +215,14 @@ impl Lab {
         self.run(Span::from_secs(20));
     }
 
+    /// Somebody takes it away, finalizers or not.
+    pub(in crate::model::flux) fn gone(&mut self, kind: Kind) -> &mut Self {
+        let slot = self.controllers.find(kind, "web", "web").expect("the object exists");
+        let meta = self.controllers.object(slot).expect("the slot is taken").meta.clone();
+        self.controllers.on_event(Event { kind, change: Change::Deleted, meta, spec: None });
+        self
+    }
+
     fn touch(&mut self, kind: Kind, change: impl FnOnce(&mut Meta)) {
         let slot = self.controllers.find(kind, "web", "web").expect("the object exists");
         self.touch_slot(slot, change);
