@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::clock;
 use crate::drive::live::manager::{self, Counted, Settings, Share};
+use crate::drive::live::net;
 use crate::drive::live::reporter::Reporter;
 use crate::scenario::{Behaviour, FluxApi, Manager, Scheme};
 use crate::seed::Seed;
@@ -122,7 +123,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let hub = runtime
-        .block_on(manager::from_kubeconfig(&args.kubeconfig, args.context.as_deref()))
+        .block_on(net::from_kubeconfig(&args.kubeconfig, args.context.as_deref()))
         .map_err(|e| Failure::input(miette::Report::msg(e.to_string())))?;
     let settings = settings(args, hub);
     let ready = || tracing::info!("the first list of Applications is complete");

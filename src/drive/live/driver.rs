@@ -5,7 +5,7 @@
 //! was is reported, not hidden. Changes of one app keep their order, those of different apps run side by side.
 
 use super::event::{Event, Events};
-use super::manager::{AccessError, Pools, Route, from_token};
+use super::net::{AccessError, Pools, Route, from_token};
 use super::settings::Access;
 use crate::calls::{CallKey, Kind, Tally, Target, Verb};
 use crate::clock;

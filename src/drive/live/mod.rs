@@ -13,6 +13,7 @@ mod faults;
 pub mod flux;
 mod frame;
 pub(crate) mod manager;
+pub(crate) mod net;
 mod notice;
 mod observation;
 pub(crate) mod reporter;

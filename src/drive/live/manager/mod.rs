@@ -5,7 +5,7 @@
 //! `reconcile`'s, this is the rim that turns them into requests.
 //!
 //! ```text
-//! watches (watch, object) -> index (apps, clusters, cache, queue) -> workers (round) -> requests (request, wire)
+//! watches (watch, object) -> index (apps, clusters, cache, queue) -> workers (round) -> requests (request, net)
 //! ```
 //!
 //! Arithmetic for 40,000 apps on 10,000 leaves, install to healthy: per app 2 applies, 2 status PATCHes and 1 watch
@@ -17,17 +17,15 @@
 //! 0.98 GiB. The calls are as many as reckoned, each costs about four times as much: hyper's client, TLS and the parse of
 //! watch events are the suspects.
 
-mod access;
 mod index;
 mod object;
 mod request;
 mod round;
 mod watch;
-mod wire;
 
-pub(crate) use access::{AccessError, from_kubeconfig, from_token};
 pub(crate) use index::{AppIds, Share};
 
+use super::net::{AccessError, Pools, Route, Traffic};
 use super::reporter::Reporter;
 use crate::calls::{Op, Tally};
 use crate::clock;
@@ -36,15 +34,12 @@ use crate::reconcile::{Backoff, Body, Queue, Resync, Rules, TokenBucket};
 use crate::scenario::Manager;
 use crate::seed::Seed;
 use crate::units::{Span, Time};
-pub(in crate::drive::live) use access::Pools;
 use index::{Index, Wish};
 use parking_lot::{Mutex, MutexGuard};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
-pub(in crate::drive::live) use wire::Route;
-use wire::Traffic;
 
 /// What a manager is told.
 pub(crate) struct Settings {

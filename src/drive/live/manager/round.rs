@@ -6,10 +6,10 @@
 use super::index::{Shown, Start};
 use super::object::Object;
 use super::request::{self, Context};
-use super::wire::{Answer as HttpAnswer, Route};
 use super::{Shared, hub_problem};
 use crate::calls::{CallKey, Op, Reply, Target, Verb};
 use crate::clock;
+use crate::drive::live::net::{Answer as HttpAnswer, Route};
 use crate::measure::{RoundOutcome, Signal};
 use crate::reconcile::{Body, Next, Outcome, Reconcile, Verdict, View};
 use crate::units::{Span, Time};

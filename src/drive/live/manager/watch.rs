@@ -4,13 +4,12 @@
 //! from the beginning after a pause, so that a complete list says when it works again. A leaf is called unreachable when
 //! that has gone on for [`GRACE`], or at once when it refuses us.
 
-use super::access;
 use super::index::{Registered, Shown, object_id};
 use super::object::{Collection, Object, split_server};
-use super::wire::{Answer, WireError};
 use super::{Shared, round};
 use crate::calls::{Kind, ObjectId, Target, Verb};
 use crate::clock;
+use crate::drive::live::net::{self, Answer, WireError};
 use crate::measure::Signal;
 use crate::reconcile::{Backoff, TokenBucket};
 use crate::units::{Span, Time};
@@ -407,7 +406,7 @@ impl Shared {
         let route = if server == IN_CLUSTER.1 {
             Ok(self.hub.clone())
         } else {
-            access::from_cluster_secret(&server, &field("config"))
+            net::from_cluster_secret(&server, &field("config"))
                 .and_then(|config| self.pools.lock().route(&config))
                 .map_err(|error| error.to_string().into())
         };

@@ -1,7 +1,8 @@
 //! A loopback manager as a child of the harness: its share of the clusters, its signals.
 
 use super::{RoleError, Stage};
-use crate::drive::live::manager::{self, Counted, Share, from_token};
+use crate::drive::live::manager::{self, Counted, Share};
+use crate::drive::live::net::from_token;
 use crate::drive::live::notice::Notice;
 use crate::drive::live::servers::HUB;
 use crate::measure::{Figures, Role};

@@ -3,7 +3,7 @@
 use super::{Index, Share, Wish};
 use crate::calls::Kind;
 use crate::drive::live::manager::object::Collection;
-use crate::drive::live::manager::wire::Route;
+use crate::drive::live::net::Route;
 use crate::ids::ShardId;
 use crate::reconcile::{Problem, TokenBucket, fingerprint, flux_version};
 use crate::topology::{self, Member};

@@ -1,7 +1,7 @@
 use super::app::Start;
 use super::*;
-use crate::drive::live::manager::access;
 use crate::drive::live::manager::object::Object;
+use crate::drive::live::net;
 use crate::reconcile::{
     Backoff, Health, Mode, Outcome, Phase, Problem, Seen, Slot, Status, Sync, TokenBucket, Verdict,
 };
@@ -38,9 +38,9 @@ fn behaving(share: Share, behaviour: Behaviour) -> Index {
 
 fn register(index: &mut Index, name: &str) {
     let server = format!("http://{name}:80");
-    let config = access::from_cluster_secret(&server, b"{}").unwrap();
+    let config = net::from_cluster_secret(&server, b"{}").unwrap();
     let traffic = std::sync::Arc::default();
-    let route = access::Pools::new(1, traffic).route(&config).unwrap();
+    let route = net::Pools::new(1, traffic).route(&config).unwrap();
     let uid = format!("uid-{name}").into();
     let bucket = TokenBucket::new(0, 1);
     let registered = Registered { name: name.into(), server: server.into(), uid, route: Ok(route), bucket };

@@ -104,7 +104,7 @@ struct TlsClientConfig {
 ///
 /// # Errors
 /// When its address or credentials cannot be used.
-pub(in crate::drive::live) fn from_cluster_secret(server: &str, config: &[u8]) -> Result<Config, AccessError> {
+pub(crate) fn from_cluster_secret(server: &str, config: &[u8]) -> Result<Config, AccessError> {
     let bad = |reason: String| AccessError::Credentials { url: server.to_owned(), reason };
     let written: ClusterConfig = if config.is_empty() {
         ClusterConfig::default()
@@ -134,7 +134,7 @@ pub(in crate::drive::live) fn from_cluster_secret(server: &str, config: &[u8]) -
 
 /// All pools: servers behind one address with one TLS identity share one.
 #[derive(Debug)]
-pub(in crate::drive::live) struct Pools {
+pub(crate) struct Pools {
     size: u32,
     traffic: Arc<Traffic>,
     pools: FxHashMap<u64, Pool>,
@@ -142,7 +142,7 @@ pub(in crate::drive::live) struct Pools {
 
 impl Pools {
     /// No pools yet; each will have `size` connections.
-    pub(in crate::drive::live) fn new(size: u32, traffic: Arc<Traffic>) -> Self {
+    pub(crate) fn new(size: u32, traffic: Arc<Traffic>) -> Self {
         Self { size, traffic, pools: FxHashMap::default() }
     }
 
@@ -150,7 +150,7 @@ impl Pools {
     ///
     /// # Errors
     /// When the address or the credentials cannot be used.
-    pub(in crate::drive::live) fn route(&mut self, config: &Config) -> Result<Route, AccessError> {
+    pub(crate) fn route(&mut self, config: &Config) -> Result<Route, AccessError> {
         let url = config.cluster_url.to_string();
         let bad_url = || AccessError::Url { url: url.clone() };
         let authority = config.cluster_url.authority().ok_or_else(bad_url)?;

@@ -44,7 +44,7 @@ const USER_AGENT: &str = concat!("flamboyance-manager/", env!("CARGO_PKG_VERSION
 
 /// Why there is no response.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(in crate::drive::live) enum WireError {
+pub(crate) enum WireError {
     /// The server cannot be reached.
     #[error("cannot connect to {authority}: {reason}")]
     Connect {
@@ -68,26 +68,26 @@ pub(in crate::drive::live) enum WireError {
 
 /// What went over all sockets.
 #[derive(Debug, Default)]
-pub(in crate::drive::live) struct Traffic {
+pub(crate) struct Traffic {
     /// Bytes read.
-    pub(in crate::drive::live) bytes_in: AtomicU64,
+    pub(crate) bytes_in: AtomicU64,
     /// Bytes written.
-    pub(in crate::drive::live) bytes_out: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
     /// Connections open now.
-    pub(in crate::drive::live) connections: AtomicU64,
+    pub(crate) connections: AtomicU64,
     /// The most ever.
-    pub(in crate::drive::live) connections_max: AtomicU64,
+    pub(crate) connections_max: AtomicU64,
 }
 
 /// The connections to one address under one TLS identity.
 #[derive(Debug)]
-pub(in crate::drive::live) struct Pool {
+pub(crate) struct Pool {
     lines: Vec<Arc<Line>>,
 }
 
 /// Where an API server is: a connection, the path before its own, its token.
 #[derive(Clone, Debug)]
-pub(in crate::drive::live) struct Route {
+pub(crate) struct Route {
     line: Arc<Line>,
     prefix: String,
     authorization: Option<HeaderValue>,
@@ -145,7 +145,7 @@ impl Drop for Slot {
 
 /// The body of a response; its stream is in use until it is dropped.
 #[derive(Debug)]
-pub(in crate::drive::live) struct Answer {
+pub(crate) struct Answer {
     body: Incoming,
     _slot: Option<Slot>,
 }
@@ -172,7 +172,7 @@ impl http_body::Body for Answer {
 
 impl Pool {
     /// A pool of `size` connections, none of them open yet. `tls` is absent for plain HTTP.
-    pub(in crate::drive::live) fn new(
+    pub(crate) fn new(
         authority: &Authority,
         tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
         size: u32,
@@ -192,7 +192,7 @@ impl Pool {
     }
 
     /// The route of an API server below `prefix` (empty or `/clusters/a`). `hash` chooses its connection.
-    pub(in crate::drive::live) fn route(&self, prefix: &str, authorization: Option<HeaderValue>, hash: u64) -> Route {
+    pub(crate) fn route(&self, prefix: &str, authorization: Option<HeaderValue>, hash: u64) -> Route {
         let line = self.lines[usize::try_from(hash % self.lines.len() as u64).unwrap_or(0)].clone();
         Route { line, prefix: prefix.trim_end_matches('/').to_owned(), authorization }
     }
@@ -200,7 +200,7 @@ impl Pool {
 
 impl Route {
     /// Sends a request whose URI is a path; its prefix, token and names are added.
-    pub(in crate::drive::live) async fn send(&self, mut request: Request<Body>) -> Result<Response<Answer>, WireError> {
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Result<Response<Answer>, WireError> {
         let address = &self.line.address;
         let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
         let full: Bytes = if self.prefix.is_empty() {

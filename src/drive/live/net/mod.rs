@@ -1,0 +1,11 @@
+//! How processes of a run, and managers alone, reach API servers.
+//!
+//! In: kubeconfigs, cluster Secrets, tokens; requests. Out: routes over shared connections; responses as they stream in.
+//! Never decides what is asked.
+
+mod access;
+mod wire;
+
+pub(crate) use access::from_kubeconfig;
+pub(super) use access::{AccessError, Pools, from_cluster_secret, from_token};
+pub(super) use wire::{Answer, Route, Traffic, WireError};
