@@ -87,7 +87,7 @@ impl Model {
         let mut threads = Vec::new();
         for queue in 0..inbox.queues() {
             let thread = Thread::new(queue, inbox.clone(), setup.clone(), stop.clone(), documents.clone());
-            threads.push(std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || thread.run())?);
+            threads.push(std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || watched(thread))?);
         }
         Ok(Self { setup, inbox, stop, documents, threads })
     }
@@ -123,6 +123,17 @@ impl Drop for Model {
         self.signal_stop();
     }
 }
+
+/// Runs a thread. A panic is a bug of ours: without its controllers a cluster only seems to live, so the process ends and
+/// whoever started it hears of that.
+fn watched(thread: Thread) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| thread.run())).is_err() {
+        std::process::exit(OUR_BUG);
+    }
+}
+
+/// The exit code of a program that panicked.
+const OUR_BUG: i32 = 101;
 
 /// One thread: its share of the leaves.
 struct Thread {

@@ -40,6 +40,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 /// What a manager is told.
 pub(crate) struct Settings {
@@ -100,6 +101,9 @@ pub(crate) enum ManagerError {
         /// HTTP status.
         code: u16,
     },
+    /// A worker panicked: a bug of ours.
+    #[error("a worker of the manager ended; its own message stands above")]
+    WorkerDied,
     /// The runtime.
     #[error("cannot start the manager's threads: {0}")]
     Runtime(#[from] std::io::Error),
@@ -241,6 +245,7 @@ async fn manage(
     tokio::spawn(watch::secrets(shared.clone(), client.clone()));
     tokio::spawn(watch::settle(shared.clone()));
     tokio::spawn(fulfil(shared.clone(), client.clone()));
+    let mut workers = JoinSet::new();
     let working = async {
         // Who the clusters are must be known before the first app is looked at.
         shared.clusters_known.notified().await;
@@ -249,14 +254,15 @@ async fn manage(
         tokio::spawn(async move { alarm.ring().await });
         for _ in 0..shared.manager.concurrency.max(1) {
             let worker = shared.clone();
-            tokio::spawn(async move { round::work(&worker).await });
+            workers.spawn(async move { round::work(&worker).await });
         }
         shared.ready.notified().await;
         ready();
-        std::future::pending::<()>().await;
+        // They work for ever: one that ends has panicked, and without it the others would only seem to do.
+        workers.join_next().await;
     };
     tokio::select! {
-        () = working => {}
+        () = working => return Err(ManagerError::WorkerDied),
         () = stop => {}
     }
     shared.depth_at.store(0, Ordering::Relaxed);
