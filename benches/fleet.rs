@@ -19,7 +19,7 @@ fn worlds(c: &mut Criterion) {
     group.bench_function("a million clusters", |b| b.iter(|| World::generate(black_box(&scenario))));
     let world = World::generate(&scenario);
     for scheme in [Scheme::Legacy, Scheme::RoundRobin, Scheme::ConsistentHashing, Scheme::Rendezvous] {
-        let topology = Topology { kind: TopologyKind::Sharded, shards: 20, scheme };
+        let topology = Topology::new(TopologyKind::Sharded, 20, scheme);
         group.bench_function(format!("assign {scheme:?}"), |b| {
             b.iter(|| topology::assign(&world, black_box(&topology)))
         });

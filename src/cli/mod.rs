@@ -8,6 +8,7 @@ mod fleet;
 mod init;
 mod manager;
 mod output;
+mod place;
 mod progress;
 mod report;
 mod role;
@@ -43,6 +44,8 @@ enum Command {
     Explain(explain::Args),
     /// Write a commented scenario to start from
     Init(init::Args),
+    /// Say which manager owns which cluster, how even that is, and what moves when managers come and go
+    Place(place::Args),
     /// Say what the record of a run says
     Report(report::Args),
     /// Play a scenario and say what happened
@@ -66,6 +69,7 @@ impl Command {
             Self::Manager(args) => manager::run(*args),
             Self::Explain(args) => explain::run(&args),
             Self::Init(args) => init::run(&args),
+            Self::Place(args) => place::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Fleet(args) => fleet::run(&args),
             Self::Run(args) => run::run(&args),

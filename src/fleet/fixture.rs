@@ -82,7 +82,7 @@ pub(crate) fn scenario(clusters: u32, addons: Vec<Addon>, timeline: Vec<Step>) -
             labels: BTreeMap::from([("team".to_owned(), "platform".to_owned())]),
         },
         addons,
-        topology: Topology { kind: TopologyKind::Single, shards: 1, scheme: Scheme::Legacy },
+        topology: Topology::new(TopologyKind::Single, 1, Scheme::Legacy),
         manager: manager(),
         backend: Backend::Mock,
         timeline,

@@ -9,7 +9,7 @@ use crate::measure::host::Host;
 use crate::measure::process::Usage;
 use crate::measure::warning::{Audited, Warning, audit};
 use crate::measure::{Figures, Hop, Hops, Outcome, Role, RoundOutcome, limit};
-use crate::scenario::{Backend, Behaviour, Delay, Scenario, Scheme, TopologyKind};
+use crate::scenario::{Backend, Behaviour, Delay, Scenario};
 use crate::units::{Span, Time};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -149,17 +149,12 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 fn topology(scenario: &Scenario) -> TopologyRecord {
-    let kind = match scenario.topology.kind {
-        TopologyKind::Single => "single",
-        TopologyKind::Sharded => "sharded",
-    };
-    let scheme = match scenario.topology.scheme {
-        Scheme::Legacy => "legacy",
-        Scheme::RoundRobin => "round-robin",
-        Scheme::ConsistentHashing => "consistent-hashing",
-        Scheme::Rendezvous => "rendezvous",
-    };
-    TopologyRecord { kind: kind.to_owned(), shards: scenario.topology.shards, scheme: scheme.to_owned() }
+    let topology = &scenario.topology;
+    TopologyRecord {
+        kind: topology.kind.name().to_owned(),
+        shards: topology.shards,
+        scheme: topology.scheme.name().to_owned(),
+    }
 }
 
 const fn behaviour(scenario: &Scenario) -> &'static str {

@@ -4,9 +4,11 @@
 //! what is drawn here need not know the theme. Text is laid out with the embedded font in both forms; no font of the
 //! system is needed.
 
+mod bars;
 mod draw;
 mod figures;
 
+pub(super) use bars::{Bars, Series};
 pub use draw::{ChartError, png};
-pub(super) use draw::{INK, LINES, Palette, svg};
+pub(super) use draw::{FONT, FONT_SIZE, INK, LINES, PAPER, Palette, font, svg};
 pub(super) use figures::{Chart, all};

@@ -7,11 +7,16 @@ mod charts;
 mod explain;
 mod html;
 mod numbers;
+mod placement;
+mod table;
 mod terminal;
 
 pub use charts::{ChartError, png};
 pub use explain::explain;
 pub use html::page;
+pub use numbers::count;
+pub use placement::placement;
+pub use table::Table;
 pub use terminal::{Style, summary};
 
 use crate::measure::Outcome;

@@ -32,7 +32,8 @@ pub(super) fn three_digits(value: f64) -> String {
 }
 
 /// `12,345`.
-pub(super) fn count(n: u64) -> String {
+#[must_use]
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -4,6 +4,7 @@
 //! `?` assumed.
 
 use super::numbers::{bytes, count, mark, maybe, per, percent, time};
+use super::table::Table;
 use crate::measure::warning::Severity;
 use crate::measure::{ChangeKind, Hop};
 use crate::record::{Latency, ProcessRecord, Provenance, Reason, RunRecord, Status};
@@ -21,7 +22,7 @@ impl Style {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 }
@@ -204,36 +205,6 @@ fn warnings(record: &RunRecord, style: Style) -> String {
         let _infallible = writeln!(text, "{word}: {} ({})\n  {}", warning.message, warning.code, warning.advice);
     }
     if text.is_empty() { text } else { format!("\n{text}") }
-}
-
-/// A table: first column to the left, the others to the right.
-struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    fn new(head: &[&str]) -> Self {
-        Self { rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()] }
-    }
-
-    fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
-    }
-
-    fn render(&self, style: Style) -> String {
-        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..self.rows[0].len()).map(width).collect();
-        let mut text = String::new();
-        for (index, row) in self.rows.iter().enumerate() {
-            let mut line = format!("{:<1$}", row[0], widths[0]);
-            for (cell, width) in row.iter().zip(&widths).skip(1) {
-                let _infallible = write!(line, "  {cell:>width$}");
-            }
-            text.push_str(&if index == 0 { style.bold(&line) } else { line });
-            text.push('\n');
-        }
-        text
-    }
 }
 
 /// Whether a number was measured, in words.

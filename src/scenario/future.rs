@@ -6,9 +6,8 @@ use super::errors::Finding;
 const KEYS: [&str; 2] = ["spec.gate", "spec.matrix"];
 
 /// Values whose feature has not landed.
-const VALUES: [(&str, &[&str]); 4] = [
+const VALUES: [(&str, &[&str]); 3] = [
     ("spec.topology.kind", &["cells", "hub-and-spoke"]),
-    ("spec.topology.scheme", &["greedy-minimum", "weighted-ring", "label", "manual"]),
     ("spec.manager.kind", &["argocd", "flamingo", "flux"]),
     ("spec.backend", &["control-plane", "kind", "kubeconfig"]),
 ];

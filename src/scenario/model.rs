@@ -1,5 +1,9 @@
 //! What a scenario means: every default filled in, every reference resolved to an index.
 
+mod topology;
+
+pub use topology::{Cost, Pin, Scheme, ShardLabel, Topology, TopologyKind, Weight};
+
 use crate::ids::AddonId;
 use crate::units::Span;
 use std::collections::BTreeMap;
@@ -201,39 +205,6 @@ pub struct VersionRange {
     pub min: u32,
     /// The highest.
     pub max: u32,
-}
-
-/// Who manages what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Topology {
-    /// The shape.
-    pub kind: TopologyKind,
-    /// Managers (`sharded`); 1 for `single`.
-    pub shards: u32,
-    /// How clusters are assigned to managers.
-    pub scheme: Scheme,
-}
-
-/// The shapes of this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TopologyKind {
-    /// One hub, one manager.
-    Single,
-    /// One hub, several managers.
-    Sharded,
-}
-
-/// How clusters are assigned to managers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scheme {
-    /// Argo CD's FNV-1a of the cluster id modulo shards.
-    Legacy,
-    /// Argo CD's rank modulo shards.
-    RoundRobin,
-    /// Argo CD's bounded-load ring.
-    ConsistentHashing,
-    /// Highest random weight.
-    Rendezvous,
 }
 
 /// How the managers behave.

@@ -21,7 +21,7 @@ pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
         effective: serde_saphyr::to_string(&file).unwrap_or_default(),
         fleet: fleet(&spec.fleet),
         addons: spec.addons.iter().map(|addon| self::addon(addon, &names)).collect(),
-        topology: topology(&spec.topology),
+        topology: topology(&spec.topology, &names),
         manager: manager(&spec.manager),
         backend: match spec.backend {
             spec::Backend::Mock => model::Backend::Mock,
@@ -79,7 +79,7 @@ fn fleet(fleet: &spec::Fleet) -> model::Fleet {
     }
 }
 
-/// Thousandths of a number that the schema limits to 0..=5.
+/// Thousandths of a number that the schema limits to 0..=100.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates and the schema bounds it")]
 fn milli(number: f64) -> u32 {
     (number * 1000.0).round() as u32
@@ -134,7 +134,8 @@ fn selector(selector: &spec::Selector) -> model::Selector {
     model::Selector { labels: selector.labels.clone(), share_ppm: selector.share.ppm }
 }
 
-fn topology(topology: &spec::Topology) -> model::Topology {
+fn topology(topology: &spec::Topology, names: &[&str]) -> model::Topology {
+    let cost_of = |name: &&str| topology.cost.addons.get(*name).copied().unwrap_or(1);
     model::Topology {
         kind: match topology.kind {
             spec::TopologyKind::Single => model::TopologyKind::Single,
@@ -145,8 +146,22 @@ fn topology(topology: &spec::Topology) -> model::Topology {
             spec::Scheme::Legacy => model::Scheme::Legacy,
             spec::Scheme::RoundRobin => model::Scheme::RoundRobin,
             spec::Scheme::ConsistentHashing => model::Scheme::ConsistentHashing,
+            spec::Scheme::GreedyMinimum => model::Scheme::GreedyMinimum,
+            spec::Scheme::WeightedRing => model::Scheme::WeightedRing,
             spec::Scheme::Rendezvous => model::Scheme::Rendezvous,
+            spec::Scheme::Label => model::Scheme::Label,
+            spec::Scheme::Manual => model::Scheme::Manual,
         },
+        weight: match topology.weight {
+            spec::Weight::Clusters => model::Weight::Clusters,
+            spec::Weight::Apps => model::Weight::Apps,
+            spec::Weight::Cost => model::Weight::Cost,
+        },
+        bound_milli: topology.bound.map(milli),
+        weights: topology.weights.clone(),
+        cost: model::Cost { cluster: topology.cost.cluster, apps: names.iter().map(cost_of).collect() },
+        label: topology.label.as_ref().map(|l| model::ShardLabel { key: l.key.clone(), shards: l.shards.clone() }),
+        manual: topology.manual.iter().map(pin).collect(),
     }
 }
 
@@ -155,6 +170,10 @@ impl Default for model::Manager {
     fn default() -> Self {
         manager(&spec::Manager::default())
     }
+}
+
+fn pin(manual: &spec::Manual) -> model::Pin {
+    model::Pin { clusters: manual.clusters.clone(), labels: manual.labels.clone(), shard: manual.shard }
 }
 
 fn manager(manager: &spec::Manager) -> model::Manager {

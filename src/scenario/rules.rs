@@ -5,6 +5,7 @@
 mod catalogue;
 mod selector;
 mod timeline;
+mod topology;
 
 use super::errors::Finding;
 use super::model::label;
@@ -18,7 +19,7 @@ pub(super) fn check(spec: &Spec) -> Vec<Finding> {
     let mut findings = Vec::new();
     fleet(spec, &mut findings);
     catalogue::check(spec, &mut findings);
-    topology(spec, &mut findings);
+    topology::check(spec, &mut findings);
     manager(spec, &mut findings);
     run(spec, &mut findings);
     timeline::check(spec, &mut findings);
@@ -82,20 +83,6 @@ const fn managers(spec: &Spec) -> u32 {
     match spec.topology.kind {
         TopologyKind::Single => 1,
         TopologyKind::Sharded => spec.topology.shards,
-    }
-}
-
-fn topology(spec: &Spec, findings: &mut Vec<Finding>) {
-    let (shards, clusters) = (spec.topology.shards, spec.fleet.clusters);
-    let path = at("spec.topology.shards");
-    if spec.topology.kind == TopologyKind::Single && shards > 1 {
-        let message = format!("`single` has one manager, not {shards}");
-        let finding = Finding::error("contradiction", &path, message).about("spec.topology.kind");
-        findings.push(finding.hint("write `kind: sharded`, or remove `shards`"));
-    } else if shards > clusters {
-        let message = format!("{shards} managers cannot share {clusters} clusters");
-        let finding = Finding::error("contradiction", &path, message).about("spec.fleet.clusters");
-        findings.push(finding.hint(format!("write at most {clusters}, or raise `fleet.clusters`")));
     }
 }
 

@@ -6,10 +6,12 @@
 mod addon;
 mod run;
 mod timeline;
+mod topology;
 
 pub(super) use addon::{Addon, Mode, Objects, Selector, Source};
 pub(super) use run::{Delay, Expect, Measure, Run};
 pub(super) use timeline::{Arrival, Change, DriftKind, Fault, FaultKind, FaultProcess, Step};
+pub(super) use topology::{Manual, Scheme, Topology, TopologyKind, Weight};
 
 use crate::units::{Rate, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -169,49 +171,6 @@ pub(super) enum Nodes {
         #[schemars(range(min = 1, max = 15_000))]
         max: u32,
     },
-}
-
-/// Who manages what.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(super) struct Topology {
-    /// The shape.
-    pub(super) kind: TopologyKind,
-    /// How many managers share the clusters (`sharded`).
-    #[schemars(range(min = 1, max = 1000))]
-    pub(super) shards: u32,
-    /// How clusters are assigned to managers.
-    pub(super) scheme: Scheme,
-}
-
-impl Default for Topology {
-    fn default() -> Self {
-        Self { kind: TopologyKind::Single, shards: 1, scheme: Scheme::Legacy }
-    }
-}
-
-/// The shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum TopologyKind {
-    /// One hub, one manager.
-    Single,
-    /// One hub, several managers.
-    Sharded,
-}
-
-/// How clusters are assigned to managers.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Scheme {
-    /// Argo CD's FNV-1a of the cluster id, modulo managers.
-    Legacy,
-    /// Argo CD's rank of the cluster, modulo managers.
-    RoundRobin,
-    /// Argo CD's bounded-load ring.
-    ConsistentHashing,
-    /// Highest random weight.
-    Rendezvous,
 }
 
 /// How the managers behave.

@@ -148,6 +148,9 @@ fn every_number_of_the_format_has_both_limits() {
         if schema["items"].is_object() {
             walk(&schema["items"], &format!("{path}.*"));
         }
+        if schema["additionalProperties"].is_object() {
+            walk(&schema["additionalProperties"], &format!("{path}.*"));
+        }
     }
     walk(schema::inline(), "");
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: argo-cd `controller/sharding/sharding.go` and `controller/sharding/consistent/consistent.go` (v2.14 to v3.5).
 
-use super::Member;
+use super::{Member, by_id};
 use crate::ids::ShardId;
 use blake2::{Blake2b512, Digest};
 
@@ -48,8 +48,11 @@ pub(super) fn consistent_hashing(members: &[Member], shards: u32) -> Vec<ShardId
 /// 1,000 points per shard, ordered. A point is the hash of the shard and the number in decimal *without a separator*, so
 /// shard 1 and shard 11 share points; the higher shard keeps them, which starves the lower ones from 12 shards on.
 pub(super) fn ring(shards: u32) -> Vec<(u64, u32)> {
-    let points = (0..shards).flat_map(|shard| (0..1000).map(move |n| (hash(&format!("{shard}{n}")), shard)));
-    points.collect::<std::collections::BTreeMap<_, _>>().into_iter().collect()
+    let point = |shard: u32, n: u32| (hash(&format!("{shard}{n}")), shard);
+    let mut points: Vec<_> = (0..shards).flat_map(|shard| (0..1000).map(move |n| point(shard, n))).collect();
+    points.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+    points.dedup_by_key(|point| point.0);
+    points
 }
 
 /// The first 8 bytes, little-endian, of BLAKE2b-512.
@@ -58,9 +61,19 @@ pub(super) fn hash(text: &str) -> u64 {
     digest[..8].iter().rev().fold(0, |hash, &byte| hash << 8 | u64::from(byte))
 }
 
-/// Indices in the byte-wise order of ids.
-fn by_id(members: &[Member]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..members.len()).collect();
-    order.sort_by(|&a, &b| members[a].id.cmp(&members[b].id));
-    order
+/// Whether the manager of a shard works on an app whose cluster belongs to `cluster`. An app whose cluster cannot be found
+/// is worked on by every manager.
+#[must_use]
+pub fn manages(shard: ShardId, cluster: Option<ShardId>) -> bool {
+    cluster.is_none_or(|owner| owner == shard)
+}
+
+/// CPU seconds that the original spends on one recompute of `consistent-hashing`, which it does at every app that is
+/// created or deleted: it builds the whole ring once for every cluster.
+///
+/// Measured on the real package (v3.2.0, 600 clusters, a busy core): 18 ms per cluster at 11 shards, 36 ms at 20, which is
+/// 1.7 ms per cluster and shard. `tests/oracle/sharding/main.go` measures it.
+#[must_use]
+pub fn recompute_secs(clusters: u64, shards: u32) -> f64 {
+    clusters as f64 * f64::from(shards) * 1.7e-3
 }

@@ -5,8 +5,10 @@
 mod faults;
 mod house;
 mod manager;
+mod place;
 mod probe;
 mod report;
 mod run;
 mod serve;
+mod sharding;
 mod walls;

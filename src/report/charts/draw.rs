@@ -20,15 +20,15 @@ const ROW: u32 = 28;
 const GAP: u32 = 24;
 /// A stroke of a line's colour in the key, and what stands between it and the name.
 const SAMPLE: u32 = 32;
-const FONT: &str = "sans-serif";
+pub(in crate::report) const FONT: &str = "sans-serif";
 /// Plotters writes it into an SVG as 1/1.24 of this: 15 on a desk, 9 on a phone of 390 pixels.
-const FONT_SIZE: u32 = 19;
+pub(in crate::report) const FONT_SIZE: u32 = 19;
 /// How many lines a chart can tell apart.
 pub(in crate::report) const LINES: usize = 8;
 /// Text.
 pub(in crate::report) const INK: RGBColor = RGBColor(0x33, 0x36, 0x3B);
-const GRID: RGBColor = RGBColor(0xDD, 0xE0, 0xE4);
-const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+pub(super) const GRID: RGBColor = RGBColor(0xDD, 0xE0, 0xE4);
+pub(in crate::report) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
 /// The colours of the lines, in light and in dark: Okabe and Ito's palette for all kinds of eyes, darkened where it was
 /// too pale on white, lightened for dark paper.
@@ -67,6 +67,12 @@ pub struct ChartError {
     problem: String,
 }
 
+impl ChartError {
+    pub(in crate::report) const fn new(name: &'static str, problem: String) -> Self {
+        Self { name, problem }
+    }
+}
+
 /// Draws a chart as SVG without size, so that the page decides.
 pub(in crate::report) fn svg(chart: &Chart) -> Result<String, ChartError> {
     let mut text = String::new();
@@ -102,7 +108,7 @@ fn problem(chart: &Chart, error: impl std::fmt::Display) -> ChartError {
 }
 
 /// Registers the embedded font once: plotters then measures text without any font of the system.
-fn font() -> Result<(), String> {
+pub(in crate::report) fn font() -> Result<(), String> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let register = || {
         let font = include_bytes!("../font/DejaVuSans-Latin.ttf");
@@ -112,7 +118,7 @@ fn font() -> Result<(), String> {
 }
 
 /// An axis of ours as plotters wants it: labels stand where the axis says, and nowhere else.
-struct Scale<'a>(&'a Axis);
+pub(super) struct Scale<'a>(pub(super) &'a Axis);
 
 impl Ranged for Scale<'_> {
     type FormatOption = NoDefaultFormatting;

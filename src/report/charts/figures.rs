@@ -62,7 +62,13 @@ pub(in crate::report) fn all(stored: &Stored) -> Vec<Chart> {
 }
 
 /// A chart over time.
-fn chart(name: &'static str, title: &str, note: &'static str, unit: &'static str, lines: Vec<Line>) -> Chart {
+fn chart(
+    name: &'static str,
+    title: &str,
+    note: &'static str,
+    unit: &'static str,
+    lines: Vec<Line>,
+) -> Chart {
     let (x, y) = (extent(&lines, |p| p.0), extent(&lines, |p| p.1));
     let title = title.to_owned();
     Chart { name, title, note, x: linear("seconds", x), y: linear(unit, y), lines }
@@ -195,7 +201,7 @@ fn extent(lines: &[Line], f: impl Fn(&(f64, f64)) -> f64) -> (f64, f64) {
 }
 
 /// An axis from zero to a round number, with about five labels.
-fn linear(name: &'static str, (_, high): (f64, f64)) -> Axis {
+pub(super) fn linear(name: &'static str, (_, high): (f64, f64)) -> Axis {
     let high = if high > 0.0 { high } else { 1.0 };
     let magnitude = 10_f64.powf((high / 5.0).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * magnitude).find(|s| high / s <= 5.5).unwrap_or(high);

@@ -57,12 +57,12 @@ pub(super) fn covers(wide: &Selector, narrow: &Selector) -> bool {
     wide.share.ppm == 1_000_000 && wide.labels.iter().all(contained)
 }
 
-fn labels(spec: &Spec) -> Vec<&str> {
+pub(super) fn labels(spec: &Spec) -> Vec<&str> {
     let made = [label::REGION, label::ENVIRONMENT, label::KUBERNETES].into_iter();
     made.chain(spec.fleet.labels.keys().map(String::as_str)).collect()
 }
 
-fn values_of(key: &str, spec: &Spec) -> Option<Vec<String>> {
+pub(super) fn values_of(key: &str, spec: &Spec) -> Option<Vec<String>> {
     let fleet = &spec.fleet;
     match key {
         label::REGION => Some(fleet.regions.iter().map(|one| one.name.0.clone()).collect()),
@@ -72,7 +72,7 @@ fn values_of(key: &str, spec: &Spec) -> Option<Vec<String>> {
     }
 }
 
-fn source_of(key: &str) -> &'static str {
+pub(super) fn source_of(key: &str) -> &'static str {
     match key {
         label::REGION => "spec.fleet.regions.*.name",
         label::ENVIRONMENT => "spec.fleet.environments.*.name",

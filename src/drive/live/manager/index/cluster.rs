@@ -121,7 +121,7 @@ impl Index {
             Share::Named(named) => self.clusters.iter().map(|cluster| named(&cluster.name)).collect(),
             Share::Scheme { scheme, shard, shards } => {
                 // Every manager must come to the same result, so the load, of which each knows only its part, is left out.
-                let member = |c: &Cluster| Member { id: c.uid.to_string(), apps: 0 };
+                let member = |c: &Cluster| Member::new(c.uid.to_string(), 0);
                 let members: Vec<_> = self.clusters.iter().map(member).collect();
                 let owners = topology::shards(*scheme, &members, *shards);
                 owners.into_iter().map(|owner| owner == ShardId(*shard)).collect()
