@@ -4,7 +4,7 @@
 //! # The flow, which is also the folder tree
 //!
 //! ```text
-//! scenario  ->  fleet  ->  topology  ->  drive (live | virtual_time)  ->  record  ->  report
+//! scenario  ->  fleet  ->  topology  ->  drive (live | virtual_time)  ->  record  ->  compare, report
 //!  what to run   the world   who manages   reconcile + model +              what       what we say
 //!                            what          apiserver + measure              happened
 //! ```
@@ -13,7 +13,7 @@
 //! clusters to managers. [`reconcile`] is the manager's logic, [`model`] the Flux controllers and workloads, both as step
 //! machines that ask for [`calls`] and are told replies. [`apiserver`] is where objects live. [`drive`] lets all of them run,
 //! in processes and over sockets (`live`) or on a simulated clock (`virtual_time`, for tests: no command uses it yet).
-//! [`measure`] turns what happened into figures, [`record`] keeps them, [`report`] shows them; [`cli`] is the only place
+//! [`measure`] turns what happened into figures, [`record`] keeps them, [`compare`] judges several of them, [`report`] shows them; [`cli`] is the only place
 //! that prints.
 //!
 //! Imports point backwards along the flow; `tests/it/walls.rs` enforces it.
@@ -44,6 +44,8 @@ pub mod backend;
 pub mod calls;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
+pub mod compare;
 #[cfg(feature = "cli")]
 pub mod drive;
 #[cfg(feature = "cli")]

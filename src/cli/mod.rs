@@ -1,6 +1,7 @@
 //! Flags -> values -> one call each. The only place that prints and chooses exit codes.
 
 mod check;
+mod compare;
 mod completion;
 mod explain;
 mod failure;
@@ -34,6 +35,8 @@ pub struct Cli {
 enum Command {
     /// Tell everything that is wrong with scenarios, or what they amount to
     Check(check::Args),
+    /// Say which of several results is better, metric by metric
+    Compare(compare::Args),
     /// Print the completion script of a shell
     Completion(completion::Args),
     /// Print the generated clusters and their apps
@@ -65,6 +68,7 @@ impl Command {
     fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Self::Check(args) => check::run(&args),
+            Self::Compare(args) => compare::run(&args),
             Self::Completion(args) => completion::run(&args),
             Self::Manager(args) => manager::run(*args),
             Self::Explain(args) => explain::run(&args),

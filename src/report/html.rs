@@ -2,7 +2,10 @@
 //!
 //! In: a result that was read. Out: the page. Measured, modelled and assumed numbers look different everywhere.
 
+mod compared;
 mod tables;
+
+pub use compared::compared_page;
 
 use super::charts::{self, Chart, INK, LINES, Palette};
 use super::numbers::{bytes, count, per, time};
@@ -17,8 +20,36 @@ use plotters::style::RGBColor;
 #[must_use]
 pub fn page(stored: &Stored) -> String {
     let record = &stored.record;
-    let title = format!("{} - flamboyance", record.scenario.name);
     let charts = charts::all(stored);
+    let body = html! {
+        (header(record))
+        main {
+            (tiles(record))
+            (warnings(&record.warnings))
+            (legend())
+            @if !charts.is_empty() {
+                section { h2 { "Charts" } div.charts { @for chart in &charts { (figure(chart)) } } }
+            }
+            (tables::latency(record))
+            (tables::processes(record))
+            (tables::calls(record))
+            (tables::managers(record))
+            (tables::counts(record))
+            (tables::assumptions(record))
+            (tables::setting(record))
+            @if !stored.scenario.is_empty() {
+                section { h2 { "Scenario" } details open { summary { "Effective, every default filled in" }
+                    pre { (stored.scenario) } } }
+            }
+        }
+        footer { p { "flamboyance " (record.build.version) " (" (record.build.commit) "), record "
+            (record.schema_version) ", " (record.run_id) } }
+    };
+    shell(&record.scenario.name, &body)
+}
+
+/// A page that needs nothing but itself.
+fn shell(title: &str, body: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -26,35 +57,12 @@ pub fn page(stored: &Stored) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) }
+                title { (title) " - flamboyance" }
                 // An empty picture, so that no browser asks for one.
                 link rel="icon" href="data:,";
                 style { (PreEscaped(style())) }
             }
-            body {
-                (header(record))
-                main {
-                    (tiles(record))
-                    (warnings(&record.warnings))
-                    (legend())
-                    @if !charts.is_empty() {
-                        section { h2 { "Charts" } div.charts { @for chart in &charts { (figure(chart)) } } }
-                    }
-                    (tables::latency(record))
-                    (tables::processes(record))
-                    (tables::calls(record))
-                    (tables::managers(record))
-                    (tables::counts(record))
-                    (tables::assumptions(record))
-                    (tables::setting(record))
-                    @if !stored.scenario.is_empty() {
-                        section { h2 { "Scenario" } details open { summary { "Effective, every default filled in" }
-                            pre { (stored.scenario) } } }
-                    }
-                }
-                footer { p { "flamboyance " (record.build.version) " (" (record.build.commit) "), record "
-                    (record.schema_version) ", " (record.run_id) } }
-            }
+            body { (body) }
         }
     }
     .into_string()
@@ -154,17 +162,29 @@ fn legend() -> Markup {
 }
 
 fn figure(chart: &Chart) -> Markup {
+    let names = chart.lines.iter().map(|line| line.name.as_str());
+    framed(chart.name, &chart.title, chart.note, &charts::svg(chart), names)
+}
+
+/// A drawing with its title, the colours of its lines and how to read it.
+fn framed<'a>(
+    name: &str,
+    title: &str,
+    note: &str,
+    svg: &Result<String, charts::ChartError>,
+    lines: impl Iterator<Item = &'a str>,
+) -> Markup {
     html! {
-        figure id=(chart.name) {
-            h3 { (chart.title) }
-            @match charts::svg(chart) {
+        figure id=(name) {
+            h3 { (title) }
+            @match svg {
                 Ok(svg) => { (PreEscaped(svg)) }
                 Err(error) => { p { (error) } }
             }
-            ul.key { @for (index, line) in chart.lines.iter().enumerate() {
-                li { i style=(format!("background:var(--line{index})")) {} (line.name) }
+            ul.key { @for (index, line) in lines.enumerate() {
+                li { i style=(format!("background:var(--line{index})")) {} (line) }
             } }
-            figcaption.dim { (chart.note) }
+            figcaption.dim { (note) }
         }
     }
 }

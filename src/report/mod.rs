@@ -4,6 +4,7 @@
 //! run was driven.
 
 mod charts;
+mod compared;
 mod explain;
 mod html;
 mod numbers;
@@ -12,8 +13,9 @@ mod table;
 mod terminal;
 
 pub use charts::{ChartError, png};
+pub use compared::compared;
 pub use explain::explain;
-pub use html::page;
+pub use html::{compared_page, page};
 pub use numbers::count;
 pub use placement::placement;
 pub use table::Table;

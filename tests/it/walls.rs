@@ -24,6 +24,7 @@ const FLOW: &[&str] = &[
     "measure",
     "drive",
     "record",
+    "compare",
     "report",
     "cli",
 ];
@@ -34,6 +35,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("apiserver", &["calls", "scenario", "fleet", "topology", "reconcile", "model"]),
     // What happened is told without knowing how it was driven.
     ("record", &["drive", "reconcile", "model", "apiserver", "backend"]),
+    ("compare", &["drive", "reconcile", "model", "apiserver", "backend"]),
     ("report", &["drive", "reconcile", "model", "apiserver", "backend"]),
     // Managers know Flux by its API alone.
     ("model", &["reconcile"]),
@@ -56,6 +58,7 @@ const PURE: &[&str] = &[
     "drive/virtual_time",
     "drive/intent",
     "drive/drifted",
+    "compare",
     "apiserver/life",
     "apiserver/select",
     "apiserver/apply",

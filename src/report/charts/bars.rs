@@ -1,6 +1,6 @@
 //! Bars side by side: one group per place, one colour per series.
 
-use super::draw::{ChartError, FONT, FONT_SIZE, GRID, INK, Palette, Scale, font};
+use super::draw::{ChartError, FONT, FONT_SIZE, GRID, INK, Palette, SIZE, Scale, font};
 use super::figures::{Axis, linear};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -37,6 +37,19 @@ pub(in crate::report) struct Bars {
 const NAMES: usize = 12;
 
 impl Bars {
+    /// The bars as SVG without size, so that the page decides.
+    pub(in crate::report) fn svg(&self) -> Result<String, ChartError> {
+        let mut text = String::new();
+        {
+            let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+            self.on(&root)?;
+            root.present().map_err(|e| self.problem(e))?;
+        }
+        let sized = format!(r#"<svg width="{}" height="{}" "#, SIZE.0, SIZE.1);
+        let head = format!(r#"<svg role="img" aria-label="{}" "#, self.title);
+        Ok(text.replacen(&sized, &head, 1))
+    }
+
     fn problem(&self, error: impl std::fmt::Display) -> ChartError {
         ChartError::new(self.name, error.to_string())
     }

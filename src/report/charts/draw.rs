@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 /// Width and height of a chart. Narrow, so that its text can still be read on a phone.
-const SIZE: (u32, u32) = (560, 340);
+pub(super) const SIZE: (u32, u32) = (560, 340);
 /// Width and height of a picture, which stands alone: a chart with its title and the key of its lines.
 const PICTURE: (u32, u32) = (760, 500);
 /// Height of a title, and of a row of the key.

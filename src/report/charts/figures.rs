@@ -62,7 +62,7 @@ pub(in crate::report) fn all(stored: &Stored) -> Vec<Chart> {
 }
 
 /// A chart over time.
-fn chart(
+pub(in crate::report) fn chart(
     name: &'static str,
     title: &str,
     note: &'static str,
@@ -125,7 +125,7 @@ fn kinds(stored: &Stored) -> Chart {
     percentiles("kinds", "End to end by kind of change", lines)
 }
 
-fn percentiles(name: &'static str, title: &str, mut lines: Vec<Line>) -> Chart {
+pub(in crate::report) fn percentiles(name: &'static str, title: &str, mut lines: Vec<Line>) -> Chart {
     lines.retain(|line| !line.points.is_empty());
     let nines = extent(&lines, |p| p.0).1.clamp(1.0, 5.0);
     let labels = [(0.301, "50%"), (1.0, "90%"), (2.0, "99%"), (3.0, "99.9%"), (4.0, "99.99%"), (5.0, "99.999%")];
@@ -145,7 +145,7 @@ fn percentiles(name: &'static str, title: &str, mut lines: Vec<Line>) -> Chart {
 }
 
 /// Points of a percentile curve: the x axis counts nines, `-log10(1 - share)`, up to the last sample.
-fn curve(name: &str, histogram: &Histogram) -> Line {
+pub(in crate::report) fn curve(name: &str, histogram: &Histogram) -> Line {
     const STEPS: u32 = 120;
     let nines = (histogram.count().max(1) as f64).log10().clamp(0.5, 5.0);
     let point = |step: u32| {
