@@ -1,12 +1,13 @@
 //! What the workload controllers read of Deployments and write of them and their ReplicaSets.
 
-use crate::apiserver::object::{Object, instant};
+use crate::apiserver::object::{Blob, Object, instant};
 use crate::apiserver::request::Now;
 use crate::calls::Kind;
 use crate::model::workload::{Deployment, Op, Place, Write, hash_name};
 use rustc_hash::FxHasher;
 use serde_json::{Value, json};
 use std::hash::Hasher as _;
+use std::sync::Arc;
 
 /// Name and body of a call.
 pub(super) struct Call {
@@ -56,7 +57,8 @@ pub(super) fn is_current(object: &Object) -> bool {
         && status.conditions.iter().any(|c| c.kind == "Available" && c.status == "True")
 }
 
-/// A call of kube-controller-manager. No resourceVersion is sent: its conflicts with Flux are not modelled.
+/// A call of kube-controller-manager. No resourceVersion is sent: its conflicts with Flux are not modelled. Of a status
+/// write only what the store takes through that door is sent.
 pub(super) fn workload(deployment: &Object, op: &Op, now: Now) -> Call {
     let time = instant::format(now.unix_secs());
     let (namespace, name) = (&*deployment.meta.namespace, &*deployment.meta.name);
@@ -72,15 +74,16 @@ pub(super) fn workload(deployment: &Object, op: &Op, now: Now) -> Call {
                 "source": {"component": "deployment-controller"}, "type": "Normal"}),
         },
         (Place::Deployment(_), write) => {
-            let mut body = deployment.to_value(&deployment.resource);
-            if let Some(metadata) = body["metadata"].as_object_mut() {
-                metadata.remove("resourceVersion");
-                metadata.remove("managedFields");
-            }
-            body["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "1".into();
-            let replicas = body["spec"]["replicas"].as_u64().unwrap_or(1);
-            body["status"] = status(deployment.meta.generation, replicas, write == Write::Available, &time);
-            Call { name: name.to_owned(), body }
+            let spec = deployment.field("spec").unwrap_or(&Value::Null);
+            let replicas = spec["replicas"].as_u64().unwrap_or(1);
+            let meta = &deployment.meta;
+            let part = |blob: &Option<Arc<Blob>>| blob.as_ref().map_or(Value::Null, |blob| blob.value().clone());
+            let mut annotations = part(&meta.annotations);
+            annotations["deployment.kubernetes.io/revision"] = "1".into();
+            let metadata = json!({"name": name, "namespace": namespace, "annotations": annotations,
+                "finalizers": part(&meta.finalizers), "ownerReferences": part(&meta.owners)});
+            let status = status(meta.generation, replicas, write == Write::Available, &time);
+            Call { name: name.to_owned(), body: json!({"metadata": metadata, "status": status}) }
         }
     }
 }
@@ -112,12 +115,11 @@ fn status(generation: u64, replicas: u64, available: bool, time: &str) -> Value 
 fn replica_set(deployment: &Object, hash: u32, write: Write) -> Call {
     let hash = hash_name(hash);
     let name = format!("{}-{hash}", deployment.meta.name);
-    let mut spec = deployment.field("spec").cloned().unwrap_or_default();
-    let mut template = spec["template"].take();
-    template["metadata"]["labels"]["pod-template-hash"] = hash.clone().into();
-    let mut selector = spec["selector"].take();
-    selector["matchLabels"]["pod-template-hash"] = hash.into();
-    let (replicas, status) = match write {
+    let owner = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": &*deployment.meta.name,
+        "uid": deployment.meta.uid.to_string(), "controller": true, "blockOwnerDeletion": true});
+    let mut metadata = json!({"name": name, "namespace": &*deployment.meta.namespace,
+        "ownerReferences": [owner], "annotations": {"deployment.kubernetes.io/revision": "1"}});
+    let replicas = match write {
         Write::ReplicaSetStatus { replicas, available } => {
             let mut status = json!({"observedGeneration": 1, "replicas": replicas});
             if available > 0 {
@@ -125,19 +127,18 @@ fn replica_set(deployment: &Object, hash: u32, write: Write) -> Call {
                     status[field] = available.into();
                 }
             }
-            (replicas, status)
+            return Call { name, body: json!({"metadata": metadata, "status": status}) };
         }
-        Write::ReplicaSet { replicas } | Write::Scale { replicas } => (replicas, Value::Null),
-        _ => (0, Value::Null),
+        Write::ReplicaSet { replicas } | Write::Scale { replicas } => replicas,
+        _ => 0,
     };
-    let owner = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": &*deployment.meta.name,
-        "uid": deployment.meta.uid.to_string(), "controller": true, "blockOwnerDeletion": true});
-    let mut body = json!({"apiVersion": "apps/v1", "kind": Kind::REPLICA_SET.info().kind,
-        "metadata": {"name": name, "namespace": &*deployment.meta.namespace, "labels": template["metadata"]["labels"],
-            "ownerReferences": [owner], "annotations": {"deployment.kubernetes.io/revision": "1"}},
+    let spec = deployment.field("spec").unwrap_or(&Value::Null);
+    let mut template = spec["template"].clone();
+    template["metadata"]["labels"]["pod-template-hash"] = hash.clone().into();
+    let mut selector = spec["selector"].clone();
+    selector["matchLabels"]["pod-template-hash"] = hash.into();
+    metadata["labels"] = template["metadata"]["labels"].clone();
+    let body = json!({"apiVersion": "apps/v1", "kind": Kind::REPLICA_SET.info().kind, "metadata": metadata,
         "spec": {"replicas": replicas, "selector": selector, "template": template}});
-    if !status.is_null() {
-        body["status"] = status;
-    }
     Call { name, body }
 }
