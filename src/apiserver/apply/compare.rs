@@ -30,20 +30,6 @@ pub(super) fn compare(types: &Types, id: TypeId, old: Option<&Value>, new: Optio
     out
 }
 
-/// Compares one named field of two objects; paths start with it.
-pub(super) fn compare_field(
-    types: &Types,
-    id: TypeId,
-    name: &str,
-    old: Option<&Value>,
-    new: Option<&Value>,
-) -> Difference {
-    let mut out = Difference::default();
-    let Some(entry) = types.node(id).entry(name) else { return out };
-    Walk { types }.child(entry, &["f:", name].concat(), old, new, &mut out);
-    out
-}
-
 struct Walk<'a> {
     types: &'a Types,
 }

@@ -1,22 +1,74 @@
 //! The entries of `metadata.managedFields`.
 
-use super::paths::{Set, subtract, subtract_trees, union};
-use serde_json::{Map, Value};
+use super::paths::{Set, holds, meet, subtract, subtract_trees, union};
+use crate::apiserver::object::{Blob, Manager, instant, shared_text};
+use serde_json::Value;
+use std::sync::{Arc, LazyLock};
 
 /// Most `Update` entries an object keeps; the oldest are merged (upstream: `DefaultMaxUpdateManagers`).
 const UPDATE_ENTRIES_MAX: usize = 10;
 
 /// One manager's fields.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) manager: String,
+    pub(super) manager: Arc<str>,
     /// Operation `Apply`, else `Update`.
     pub(super) apply: bool,
-    pub(super) api_version: String,
-    pub(super) subresource: String,
-    /// RFC 3339 in UTC, whole seconds, so that text order is time order.
-    pub(super) time: Option<String>,
-    pub(super) set: Set,
+    pub(super) api_version: Arc<str>,
+    pub(super) subresource: Arc<str>,
+    /// Seconds since 1970; 0 for none.
+    pub(super) time: u64,
+    pub(super) fields: Fields,
+}
+
+/// Whose set an entry holds: the one at rest that all objects with the same owners share, or one in the making.
+#[derive(Clone, Debug)]
+pub(super) enum Fields {
+    /// Parsed once, whatever cluster it came from.
+    AtRest(Arc<Blob>),
+    Own(Set),
+}
+
+impl Fields {
+    pub(super) fn set(&self) -> &Set {
+        static NONE: LazyLock<Set> = LazyLock::new(Set::new);
+        match self {
+            Self::AtRest(blob) => blob.value().as_object().unwrap_or(&NONE),
+            Self::Own(set) => set,
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Set)) {
+        let mut set = match self {
+            Self::AtRest(_) => self.set().clone(),
+            Self::Own(set) => std::mem::take(set),
+        };
+        change(&mut set);
+        *self = Self::Own(set);
+    }
+
+    /// Takes paths out; a set that has none of them stays at rest.
+    pub(super) fn lose(&mut self, less: &Set) {
+        if meet(self.set(), less) {
+            self.change(|set| {
+                subtract(set, less);
+            });
+        }
+    }
+
+    /// Adds paths; a set that has them all stays at rest.
+    pub(super) fn gain(&mut self, more: &Set) {
+        if !holds(self.set(), more) {
+            self.change(|set| union(set, more));
+        }
+    }
+
+    fn rest(self) -> Arc<Blob> {
+        match self {
+            Self::AtRest(blob) => blob,
+            Self::Own(set) => Blob::shared_value(Value::Object(set)),
+        }
+    }
 }
 
 impl Entry {
@@ -28,6 +80,7 @@ impl Entry {
             && (self.apply || self.api_version == other.api_version)
     }
 
+    /// An entry as a client sends it.
     fn decode(value: Value) -> Option<Self> {
         let Value::Object(mut map) = value else { return None };
         let apply = match map.get("operation").and_then(Value::as_str)? {
@@ -39,8 +92,8 @@ impl Entry {
             return None;
         }
         let mut text = |key: &str| match map.remove(key) {
-            Some(Value::String(text)) => text,
-            _ => String::new(),
+            Some(Value::String(text)) => shared_text(&text),
+            _ => Arc::default(),
         };
         let (manager, api_version, subresource, time) =
             (text("manager"), text("apiVersion"), text("subresource"), text("time"));
@@ -48,38 +101,52 @@ impl Entry {
             Some(Value::Object(set)) => set,
             _ => Set::new(),
         };
-        let time = (!time.is_empty()).then_some(time);
-        (!api_version.is_empty()).then_some(Self { manager, apply, api_version, subresource, time, set })
+        let time = instant::parse(&time).unwrap_or(0);
+        let fields = Fields::Own(set);
+        (!api_version.is_empty()).then_some(Self { manager, apply, api_version, subresource, time, fields })
     }
 
-    fn encode(self) -> Value {
-        let mut map = Map::new();
-        let mut text = |key: &str, text: String| {
-            if !text.is_empty() {
-                map.insert(key.to_owned(), Value::String(text));
-            }
-        };
-        text("apiVersion", self.api_version);
-        text("fieldsType", "FieldsV1".to_owned());
-        text("manager", self.manager);
-        text("operation", if self.apply { "Apply" } else { "Update" }.to_owned());
-        text("subresource", self.subresource);
-        text("time", self.time.unwrap_or_default());
-        map.insert("fieldsV1".to_owned(), Value::Object(self.set));
-        Value::Object(map)
+    fn rest(self) -> Manager {
+        Manager {
+            manager: self.manager,
+            apply: self.apply,
+            api_version: self.api_version,
+            subresource: self.subresource,
+            time: self.time,
+            fields: self.fields.rest(),
+        }
     }
 }
 
-/// Reads the entries; none if one of them is malformed.
+/// Reads the entries that a client sent; none if one of them is malformed.
 pub(super) fn decode(managed: Option<Value>) -> Option<Vec<Entry>> {
-    let list = match managed {
-        None | Some(Value::Null) => return Some(Vec::new()),
-        Some(Value::Array(list)) => list,
-        Some(_) => return None,
-    };
+    match managed {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(list)) => unique(list.into_iter().map(Entry::decode)),
+        Some(_) => None,
+    }
+}
+
+/// The entries of a stored object; none if one of them is malformed, as those of bootstrap objects may be.
+pub(super) fn stored(managers: &[Manager]) -> Vec<Entry> {
+    let entries = managers.iter().map(|one| {
+        (!one.api_version.is_empty()).then(|| Entry {
+            manager: Arc::clone(&one.manager),
+            apply: one.apply,
+            api_version: Arc::clone(&one.api_version),
+            subresource: Arc::clone(&one.subresource),
+            time: one.time,
+            fields: Fields::AtRest(Arc::clone(&one.fields)),
+        })
+    });
+    unique(entries).unwrap_or_default()
+}
+
+/// The last of the entries that are the same manager at work, at the place of the first.
+fn unique(list: impl ExactSizeIterator<Item = Option<Entry>>) -> Option<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::with_capacity(list.len() + 1);
-    for value in list {
-        let entry = Entry::decode(value)?;
+    for entry in list {
+        let entry = entry?;
         match entries.iter_mut().find(|known| known.is(&entry)) {
             Some(known) => *known = entry,
             None => entries.push(entry),
@@ -88,22 +155,25 @@ pub(super) fn decode(managed: Option<Value>) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-/// Writes the entries in upstream's order; none if there are none.
-pub(super) fn encode(mut entries: Vec<Entry>) -> Option<Value> {
+/// Puts the entries to rest in upstream's order; none if there are none.
+pub(super) fn rest(mut entries: Vec<Entry>) -> Option<Arc<[Manager]>> {
+    let key = |one: &Entry| (!one.apply, one.time);
     entries.sort_by(|a, b| {
-        let key = |one: &Entry| (!one.apply, one.time.clone().unwrap_or_default());
         key(a).cmp(&key(b)).then_with(|| {
             (&a.manager, &a.api_version, &a.subresource).cmp(&(&b.manager, &b.api_version, &b.subresource))
         })
     });
-    (!entries.is_empty()).then(|| entries.into_iter().map(Entry::encode).collect())
+    (!entries.is_empty()).then(|| entries.into_iter().map(Entry::rest).collect())
 }
 
 /// Merges the oldest `Update` entries of one version into `ancient-changes` until at most ten are left.
 pub(super) fn cap(entries: &mut Vec<Entry>) {
+    let mut length = entries.iter().filter(|entry| !entry.apply).count();
+    if length <= UPDATE_ENTRIES_MAX {
+        return;
+    }
     let mut order: Vec<Entry> = entries.iter().filter(|entry| !entry.apply).cloned().collect();
-    let mut length = order.len();
-    order.sort_by(|a, b| (&a.time, &a.manager, &a.api_version).cmp(&(&b.time, &b.manager, &b.api_version)));
+    order.sort_by(|a, b| (a.time, &a.manager, &a.api_version).cmp(&(b.time, &b.manager, &b.api_version)));
     let mut first: Vec<Entry> = Vec::new();
     for old in order {
         if length <= UPDATE_ENTRIES_MAX {
@@ -114,17 +184,17 @@ pub(super) fn cap(entries: &mut Vec<Entry>) {
             continue;
         };
         let mut bucket =
-            Entry { manager: "ancient-changes".to_owned(), subresource: String::new(), ..first[at].clone() };
+            Entry { manager: shared_text("ancient-changes"), subresource: Arc::default(), ..first[at].clone() };
         match entries.iter_mut().find(|entry| entry.is(&bucket)) {
             Some(known) => {
-                union(&mut known.set, &old.set);
-                known.time = old.time.clone();
+                known.fields.gain(old.fields.set());
+                known.time = old.time;
             }
             None => {
                 let oldest = first[at].clone();
                 entries.retain(|entry| !entry.is(&oldest));
-                union(&mut bucket.set, &old.set);
-                bucket.time = old.time.clone();
+                bucket.fields.gain(old.fields.set());
+                bucket.time = old.time;
                 entries.push(bucket);
             }
         }

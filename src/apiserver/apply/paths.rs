@@ -115,6 +115,20 @@ pub(super) fn intersection(one: &Set, other: &Set) -> Set {
     both
 }
 
+/// Whether any path is in both sets.
+pub(super) fn meet(one: &Set, other: &Set) -> bool {
+    children(other).any(|(key, theirs)| {
+        child(one, key).is_some_and(|ours| is_member(ours) && is_member(theirs) || meet(ours, theirs))
+    })
+}
+
+/// Whether every path of `less` is in `set`.
+pub(super) fn holds(set: &Set, less: &Set) -> bool {
+    children(less).all(|(key, theirs)| {
+        child(set, key).is_some_and(|ours| (is_member(ours) || !is_member(theirs)) && holds(ours, theirs))
+    })
+}
+
 /// The set of these paths, given as named fields.
 pub(super) fn of_fields(paths: &[Vec<String>]) -> Set {
     let mut set = Set::new();
@@ -207,6 +221,8 @@ mod tests {
             let changed = subtract(&mut rest, &b);
             prop_assert_eq!(paths(&rest), pa.difference(&pb).cloned().collect::<BTreeSet<_>>());
             prop_assert_eq!(changed, !pa.is_disjoint(&pb));
+            prop_assert_eq!(meet(&a, &b), changed);
+            prop_assert_eq!(holds(&a, &b), pb.is_subset(&pa));
             let both = intersection(&a, &b);
             prop_assert_eq!(paths(&both), pa.intersection(&pb).cloned().collect::<BTreeSet<_>>());
             prop_assert!([&joined, &rest, &both].into_iter().all(well_formed));

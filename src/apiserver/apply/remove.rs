@@ -79,7 +79,7 @@ pub(super) fn prune(types: &Types, id: TypeId, merged: Value, managers: &[Entry]
 
     let mut owned = Set::new();
     for entry in managers {
-        union(&mut owned, &entry.set);
+        union(&mut owned, entry.fields.set());
     }
     let all = sets(&merged);
     let mut kept = sets(&pruned);

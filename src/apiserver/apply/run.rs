@@ -2,13 +2,15 @@
 
 use super::compare::{Difference, compare};
 use super::conflict::{self, Conflict};
-use super::entries::{self, Entry};
+use super::entries::{self, Entry, Fields};
 use super::fieldset::{fieldset, misfits};
 use super::merge::merge;
-use super::paths::{Set, intersection, subtract};
+use super::paths::{Set, holds, intersection, meet, subtract};
 use super::remove::prune;
+use crate::apiserver::object::{Manager, shared_text};
 use crate::apiserver::schema::Resource;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The manager that owns what stood in an object before anybody applied to it.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
@@ -22,8 +24,10 @@ const KUBECTL: &str = "kubectl";
 pub struct ApplyInput<'a> {
     /// The kind at the version of the request.
     pub resource: &'a Resource,
-    /// The stored object with its managedFields; none if the apply creates it.
+    /// The stored object without its managedFields; none if the apply creates it.
     pub live: Option<&'a Value>,
+    /// The managedFields of the stored object.
+    pub managers: &'a [Manager],
     /// What the client applies.
     pub config: &'a Value,
     /// Field manager; must not be empty.
@@ -32,8 +36,8 @@ pub struct ApplyInput<'a> {
     pub subresource: Option<&'a str>,
     /// Whether to take fields from their owners.
     pub force: bool,
-    /// RFC 3339 in UTC, whole seconds.
-    pub now: &'a str,
+    /// Seconds since 1970.
+    pub now: u64,
 }
 
 /// Why an apply is refused. The text is the message of the Status.
@@ -82,20 +86,21 @@ fn listed(errors: &[String]) -> String {
     }
 }
 
-/// Applies a configuration: the new object with `metadata.managedFields`, not yet defaulted or validated.
-///
-/// Applying what is there already gives the live object back, times included.
+/// What an apply makes: an object without managedFields, not yet defaulted or validated, and its managedFields.
+pub type Made = (Value, Option<Arc<[Manager]>>);
+
+/// Applies a configuration. Applying what is there already gives the live object back, times included.
 ///
 /// # Errors
 /// See [`ApplyError`].
-pub fn apply(input: &ApplyInput<'_>) -> Result<Value, ApplyError> {
+pub fn apply(input: &ApplyInput<'_>) -> Result<Made, ApplyError> {
     check(input)?;
     let outcome = attempt(input, input.force);
     match outcome {
         Err(ApplyError::Conflicts(conflicts)) if input.manager == KUBECTL => upgrade(input, conflicts),
         other => other,
     }
-    .map(|object| refresh_last_applied(input, object))
+    .map(|(object, managers)| (refresh_last_applied(input, object), managers))
 }
 
 fn check(input: &ApplyInput<'_>) -> Result<(), ApplyError> {
@@ -121,42 +126,48 @@ fn check(input: &ApplyInput<'_>) -> Result<(), ApplyError> {
     Err(ApplyError::Misfit { object, errors })
 }
 
-fn attempt(input: &ApplyInput<'_>, force: bool) -> Result<Value, ApplyError> {
+fn attempt(input: &ApplyInput<'_>, force: bool) -> Result<Made, ApplyError> {
     let (types, id) = (&*input.resource.schema.types, input.resource.schema.id);
     let live = input.live.unwrap_or(&input.resource.skeleton);
     let mut merged = merge(types, id, Some(live), input.config);
-    let mut managers = entries::decode(take_managed(&mut merged)).unwrap_or_default();
+    // A configuration may say null.
+    take_managed(&mut merged);
+    let mut managers = entries::stored(input.managers);
     if managers.is_empty() && input.live.is_some() {
-        managers.extend(before_first_apply(input, &merged_live(live)));
+        managers.extend(before_first_apply(input, live));
     }
     managers.retain(|entry| known_version(input.resource, &entry.api_version));
 
+    let mut set = fieldset(types, id, input.config);
+    entries::reset(&mut set, input.resource.resets.of(input.subresource));
     let mut own = own_entry(input);
-    own.set = fieldset(types, id, input.config);
-    entries::reset(&mut own.set, input.resource.resets.of(input.subresource));
     let previous = managers.iter().position(|entry| entry.is(&own)).map(|at| managers.swap_remove(at));
-    let dropped = previous.as_ref().is_some_and(|previous| loses(&previous.set, &own.set));
-    own.time = previous.as_ref().and_then(|previous| previous.time.clone());
+    let dropped = previous.as_ref().is_some_and(|previous| !holds(&set, previous.fields.set()));
+    own.fields = Fields::Own(set);
+    own.time = previous.as_ref().map_or(0, |previous| previous.time);
     managers.push(own);
     if let (true, Some(previous)) = (dropped, &previous) {
-        merged = prune(types, id, merged, &managers, &previous.set);
+        merged = prune(types, id, merged, &managers, previous.fields.set());
     }
 
-    let mut difference = compare(types, id, Some(live), Some(&merged));
-    entries::strip(&mut difference.removed);
-    let same = difference.is_empty() && same_object(live, &merged);
-    settle(input, difference, &mut managers, force)?;
-    if let Some(own) = managers.last_mut()
-        && !same
-    {
-        own.time = Some(input.now.to_owned());
+    // Nobody owns anything of an object that is about to come.
+    let mut same = false;
+    if input.live.is_some() {
+        let mut difference = compare(types, id, Some(live), Some(&merged));
+        entries::strip(&mut difference.removed);
+        same = difference.is_empty() && same_object(live, &merged);
+        settle(input, difference, &mut managers, force)?;
     }
     if let Some(own) = managers.last_mut() {
-        entries::strip(&mut own.set);
+        if !same {
+            own.time = input.now;
+        }
+        if let Fields::Own(set) = &mut own.fields {
+            entries::strip(set);
+        }
     }
-    managers.retain(|entry| !entry.set.is_empty());
-    put_managed(&mut merged, entries::encode(managers));
-    Ok(merged)
+    managers.retain(|entry| !entry.fields.set().is_empty());
+    Ok((merged, entries::rest(managers)))
 }
 
 /// Finds the conflicts with the other managers (the last entry is the applying one), or takes the fields from them.
@@ -173,35 +184,29 @@ fn settle(
     let Some((_, others)) = managers.split_last_mut() else { return Ok(()) };
     others.sort_by(|a, b| (&a.manager, &a.subresource).cmp(&(&b.manager, &b.subresource)));
     if !force {
+        let met = others.iter().filter(|entry| meet(entry.fields.set(), &changed));
         let conflicts: Vec<Conflict> =
-            others.iter().flat_map(|entry| conflict::with(entry, &intersection(&entry.set, &changed))).collect();
+            met.flat_map(|entry| conflict::with(entry, &intersection(entry.fields.set(), &changed))).collect();
         if !conflicts.is_empty() {
             return Err(ApplyError::Conflicts(conflicts));
         }
     }
     for entry in others {
-        subtract(&mut entry.set, &changed);
-        subtract(&mut entry.set, &removed);
+        entry.fields.lose(&changed);
+        entry.fields.lose(&removed);
     }
     Ok(())
 }
 
 fn own_entry(input: &ApplyInput<'_>) -> Entry {
     Entry {
-        manager: input.manager.to_owned(),
+        manager: shared_text(input.manager),
         apply: true,
-        api_version: input.resource.api_version(),
-        subresource: input.subresource.unwrap_or("").to_owned(),
-        time: None,
-        set: Set::new(),
+        api_version: shared_text(&input.resource.api_version()),
+        subresource: shared_text(input.subresource.unwrap_or("")),
+        time: 0,
+        fields: Fields::Own(Set::new()),
     }
-}
-
-/// Whether `before` holds a path that `after` does not.
-fn loses(before: &Set, after: &Set) -> bool {
-    let mut rest = before.clone();
-    subtract(&mut rest, after);
-    !rest.is_empty()
 }
 
 /// The entry that owns everything of an object that nobody was recorded for.
@@ -210,15 +215,14 @@ fn before_first_apply(input: &ApplyInput<'_>, live: &Value) -> Option<Entry> {
     let mut set = compare(types, id, Some(&input.resource.skeleton), Some(live)).changed;
     entries::reset(&mut set, input.resource.resets.of(input.subresource));
     entries::strip(&mut set);
-    let manager = BEFORE_FIRST_APPLY.to_owned();
-    let time = Some(input.now.to_owned());
-    (!set.is_empty()).then(|| Entry { manager, apply: false, time, set, ..own_entry(input) })
-}
-
-fn merged_live(live: &Value) -> Value {
-    let mut live = live.clone();
-    take_managed(&mut live);
-    live
+    let manager = shared_text(BEFORE_FIRST_APPLY);
+    (!set.is_empty()).then(|| Entry {
+        manager,
+        apply: false,
+        time: input.now,
+        fields: Fields::Own(set),
+        ..own_entry(input)
+    })
 }
 
 /// Entries of versions that are not served any more are dropped.
@@ -228,17 +232,8 @@ pub(super) fn known_version(resource: &Resource, api_version: &str) -> bool {
 }
 
 /// Takes managedFields out of an object.
-pub(super) fn take_managed(object: &mut Value) -> Option<Value> {
+pub(in crate::apiserver) fn take_managed(object: &mut Value) -> Option<Value> {
     object.get_mut("metadata")?.as_object_mut()?.remove("managedFields")
-}
-
-/// Puts managedFields into an object.
-pub(super) fn put_managed(object: &mut Value, managed: Option<Value>) {
-    let (Some(managed), Some(object)) = (managed, object.as_object_mut()) else { return };
-    let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-    if let Some(metadata) = metadata.as_object_mut() {
-        metadata.insert("managedFields".to_owned(), managed);
-    }
 }
 
 /// Whether two objects are equal but for managedFields.
@@ -255,7 +250,7 @@ fn same_object(live: &Value, merged: &Value) -> bool {
 }
 
 /// Conflicts of `kubectl` with fields that its own last client-side apply set, and that still have that value, are forgiven.
-fn upgrade(input: &ApplyInput<'_>, conflicts: Vec<Conflict>) -> Result<Value, ApplyError> {
+fn upgrade(input: &ApplyInput<'_>, conflicts: Vec<Conflict>) -> Result<Made, ApplyError> {
     let Some(allowed) = input.live.and_then(|live| client_side_fields(input.resource, live)) else {
         return Err(ApplyError::Conflicts(conflicts));
     };

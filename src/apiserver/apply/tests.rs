@@ -1,10 +1,12 @@
 //! Replays what a real API server answered to the same writes (see `testdata/`).
 
 use super::*;
+use crate::apiserver::object::{Kept, Manager, Meta, instant};
 use crate::apiserver::schema::{Catalog, Resource};
 use crate::apiserver::{defaults, patch, prune};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// One write and its answer, recorded from kube-apiserver 1.36.
 #[derive(Deserialize)]
@@ -35,23 +37,40 @@ fn vectors() -> Vec<Vector> {
 }
 
 /// The latest time in an object's managedFields.
-fn now(object: Option<&Value>) -> String {
+fn now(object: Option<&Value>) -> u64 {
     let entries = object.and_then(|object| object.pointer("/metadata/managedFields")).and_then(Value::as_array);
     let times = entries.into_iter().flatten().filter_map(|entry| entry["time"].as_str());
-    times.max().unwrap_or("2026-01-01T00:00:00Z").to_owned()
+    instant::parse(times.max().unwrap_or("2026-01-01T00:00:00Z")).unwrap()
+}
+
+/// Takes the managedFields out of a recorded object.
+fn managers(object: &mut Value) -> Option<Arc<[Manager]>> {
+    let managed = take_managed(object)?;
+    Meta::from_value(json!({ "managedFields": managed })).unwrap().managers
+}
+
+/// Puts managedFields back into an object.
+fn put(object: &mut Value, managers: Option<Arc<[Manager]>>) {
+    if let Some(managed) = (Meta { managers, ..Meta::default() }).managed_fields() {
+        object["metadata"]["managedFields"] = managed;
+    }
 }
 
 /// Carries out the write as the server's pipeline does.
 fn replay(resource: &Resource, one: &Vector) -> Result<Value, ApplyError> {
     let (subresource, now) = (one.subresource.as_deref(), now(one.object.as_ref()));
-    let (live, manager) = (one.live.as_ref(), one.manager.as_str());
+    let (mut live, manager) = (one.live.clone(), one.manager.as_str());
+    let stored = live.as_mut().and_then(managers);
+    let (live, managers) = (live.as_ref(), stored.as_deref().unwrap_or_default());
     if one.op == "apply" {
         let (config, force) = (&one.body, one.force);
-        let mut object = apply(&ApplyInput { resource, live, config, manager, subresource, force, now: &now })?;
+        let input = ApplyInput { resource, live, managers, config, manager, subresource, force, now };
+        let (mut object, managers) = apply(&input)?;
+        put(&mut object, managers);
         finish(resource, one, &mut object);
         return Ok(object);
     }
-    let mut object = live.cloned().unwrap_or_else(|| one.body.clone());
+    let mut object = one.live.clone().unwrap_or_else(|| one.body.clone());
     match one.op.as_str() {
         "merge" => patch::merge(&mut object, &one.body).unwrap(),
         "json" => patch::json(&mut object, one.body.to_string().as_bytes()).unwrap(),
@@ -59,14 +78,16 @@ fn replay(resource: &Resource, one: &Vector) -> Result<Value, ApplyError> {
         _ => object = one.body.clone(),
     }
     finish(resource, one, &mut object);
-    track(&TrackInput { resource, old: live, manager, subresource, now: &now }, &mut object);
+    let sent = take_managed(&mut object);
+    let managers = track(&TrackInput { resource, old: live, managers, manager, subresource, now }, &object, sent);
+    put(&mut object, managers);
     Ok(object)
 }
 
 /// Prunes and defaults; a write through `status` changes nothing else, one to the object leaves status alone.
 fn finish(resource: &Resource, one: &Vector, object: &mut Value) {
     prune::prune(resource, object);
-    defaults::defaults(resource, object);
+    defaults::defaults(resource, object, Kept::default());
     if !resource.has_status {
         return;
     }

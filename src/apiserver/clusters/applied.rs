@@ -9,31 +9,32 @@
 
 use crate::apiserver::object::{Object, Uid};
 use crate::apiserver::request::{Now, Request};
-use rustc_hash::FxHashMap;
-use std::hash::{Hash, Hasher};
+use rustc_hash::{FxHashMap, FxHasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Applies remembered per cluster; the table starts anew when it is full.
 const REMEMBERED: usize = 4_096;
 
-/// What distinguishes one apply from another: 128 bits of a keyed hash (SipHash), so that equal keys are equal applies.
+/// What distinguishes one apply from another: 128 bits of two hashes, so that equal keys are equal applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key(u64, u64);
 
 impl Key {
-    /// The key of an apply with this text. Whether it is a dry run does not matter.
+    /// The key of an apply with this text. Whether it is a dry run does not matter; the schema does.
     pub(super) fn new(request: &Request<'_>, text: &[u8]) -> Self {
-        let half = |salt: u8| {
-            let mut hash = std::hash::DefaultHasher::new();
-            let (resource, options) = (request.resource, &request.options);
-            salt.hash(&mut hash);
-            (&resource.group, &resource.version, &resource.plural).hash(&mut hash);
-            (request.namespace, request.name, request.subresource).hash(&mut hash);
-            (request.manager(), options.force, options.field_validation as u8).hash(&mut hash);
-            text.hash(&mut hash);
-            hash.finish()
-        };
-        Self(half(0), half(1))
+        let (mut slow, mut quick) = (DefaultHasher::new(), FxHasher::default());
+        let (resource, options) = (request.resource, &request.options);
+        let about = (request.namespace, request.name, request.subresource, request.manager());
+        for hash in [&mut slow as &mut dyn Hasher, &mut quick] {
+            hash.write_usize(Arc::as_ptr(resource).addr());
+            hash.write_u8(u8::from(options.force));
+            hash.write_u8(options.field_validation as u8);
+            hash.write(text);
+        }
+        about.hash(&mut slow);
+        about.hash(&mut quick);
+        Self(slow.finish(), quick.finish())
     }
 }
 
@@ -89,6 +90,11 @@ impl Applied {
     /// A dry run that met this object made that one.
     pub(super) fn planned(&mut self, key: Key, live: Option<&Object>, object: &Arc<Object>, now: Now) {
         self.remember(key, (version(live), Outcome::Planned(Arc::clone(object), now.unix_secs())));
+    }
+
+    /// Other schemas are served from now on.
+    pub(super) fn forget(&mut self) {
+        self.outcomes = FxHashMap::default();
     }
 
     fn remember(&mut self, key: Key, outcome: (Met, Outcome)) {

@@ -307,6 +307,7 @@ fn instances_of(catalog: &Catalog, crd: &Object) -> Vec<Arc<Resource>> {
 }
 
 fn serve_these(state: &mut State, crds: &[Arc<Object>]) {
+    state.applied.forget();
     let mut hasher = FxHasher::default();
     for crd in crds {
         hasher.write(crd.meta.name.as_bytes());

@@ -1,7 +1,7 @@
 //! POST, and every other way in which an object comes to be.
 
 use super::Cluster;
-use super::prepare::{Prepared, decode, own_new, prepare};
+use super::prepare::{Owners, Prepared, decode, own_new, prepare};
 use super::state::{State, Written};
 use crate::apiserver::failure::{Cause, Details, Failure};
 use crate::apiserver::life;
@@ -23,7 +23,7 @@ impl Cluster {
             return Err(Failure::bare("resourceVersion should not be set on objects to be created").into());
         }
         own_new(&mut value["metadata"]);
-        self.insert(request, value, false, now)
+        self.insert(request, value, Owners::Record, now)
     }
 
     /// Stores a new object; its metadata holds nothing that the server owns.
@@ -31,7 +31,7 @@ impl Cluster {
         &self,
         request: &Request<'_>,
         mut value: Value,
-        tracked: bool,
+        owners: Owners,
         now: Now,
     ) -> Result<Response, Box<Failure>> {
         let resource = request.resource;
@@ -42,7 +42,7 @@ impl Cluster {
             fields.remove("status");
         }
         super::kinds::before_create(resource, &mut value);
-        let Prepared { mut object, warnings } = prepare(self, request, None, value, tracked, now)?;
+        let Prepared { mut object, warnings } = prepare(self, request, None, value, owners, now)?;
         object.meta.created = now.unix_secs();
         object.meta.generation = u64::from(resource.tracks_generation);
         self.place(request, object, warnings, generated, now)

@@ -15,13 +15,13 @@ mod create;
 mod deleting;
 mod garbage;
 mod kinds;
+mod merge;
 mod namespaces;
 mod patch;
 mod prepare;
 mod read;
 mod scale;
 mod state;
-mod status;
 mod update;
 mod watching;
 

@@ -2,11 +2,12 @@
 
 use super::Cluster;
 use super::applied::{Key, Known};
-use super::prepare::{not_found, own_new};
-use super::update::{ATTEMPTS, through_door, with_field};
+use super::merge;
+use super::prepare::{Before, Owners, not_found, own_new};
+use super::update::{ATTEMPTS, left_alone, through_door};
 use crate::apiserver::apply::{ApplyError, ApplyInput, apply};
 use crate::apiserver::failure::{Cause, Failure};
-use crate::apiserver::object::{Object, instant};
+use crate::apiserver::object::{Kept, Object};
 use crate::apiserver::patch::{self, PatchError};
 use crate::apiserver::request::{Body, Now, PatchType, Request, Response};
 use serde_json::{Value, json};
@@ -30,11 +31,6 @@ impl Cluster {
             return self.apply_text(request, text, now);
         }
         let change = Change::read(request)?;
-        if let Change::Merge(patch) = &change
-            && let Some(response) = self.patch_status_alone(request, patch, now)?
-        {
-            return Ok(response);
-        }
         let (resource, name) = (request.resource, request.name.unwrap_or_default());
         for _ in 0..ATTEMPTS {
             let Some(old) = self.lookup(resource, request.namespace.unwrap_or_default(), name) else {
@@ -113,8 +109,17 @@ impl Cluster {
         now: Now,
     ) -> Result<Option<Response>, Box<Failure>> {
         let resource = request.resource;
-        let old_value = old.to_value(resource);
-        let new = change.apply(request, Some(&old_value), now)?;
+        if let Change::Merge(patch) = change
+            && let Some(kept) = merge::left_alone(request, patch, old)?
+        {
+            let old_value = old.parts(resource, kept);
+            let value = merge::merged(request, &old_value, patch);
+            let before = Before { object: old, value: &old_value, kept };
+            return self.replace(request, &before, value, Owners::Record, now);
+        }
+        let kept = if matches!(change, Change::Apply(_)) { left_alone_by_apply(request, old) } else { Kept::default() };
+        let old_value = old.parts(resource, kept);
+        let (new, owners) = change.apply(request, Some((old, &old_value)), now)?;
         let metadata = &new["metadata"];
         if !metadata.is_object() {
             return Err(patch_failure(PatchError::DoesNotApply("metadata is gone".to_owned())).into());
@@ -125,13 +130,8 @@ impl Cluster {
             return Err(Failure::modified(&resource.plural, &resource.group, &old.meta.name).into());
         }
         check_renamed(request, &new, &old_value)?;
-        let mut value = through_door(request, &old_value, new.clone());
-        let applied = matches!(change, Change::Apply(_));
-        if applied {
-            let managers = new["metadata"].get("managedFields");
-            value["metadata"] = with_field(value["metadata"].take(), "managedFields", managers);
-        }
-        self.replace(request, old, &old_value, value, applied, now)
+        let value = through_door(request, &old_value, new);
+        self.replace(request, &Before { object: old, value: &old_value, kept }, value, owners, now)
     }
 
     /// Only an apply creates what is absent.
@@ -149,9 +149,9 @@ impl Cluster {
         if !matches!(change, Change::Apply(_)) || request.subresource.is_some() {
             return Err(not_found(resource, name).into());
         }
-        let mut value = change.apply(request, None, now)?;
+        let (mut value, owners) = change.apply(request, None, now)?;
         own_new(&mut value["metadata"]);
-        self.insert(request, value, true, now)
+        self.insert(request, value, owners, now)
     }
 }
 
@@ -231,29 +231,61 @@ impl<'a> Change<'a> {
         })
     }
 
-    /// The object after the patch.
-    fn apply(&self, request: &Request<'_>, old: Option<&Value>, now: Now) -> Result<Value, Failure> {
+    /// The object after the patch; `old` comes with the value of what the patch may touch.
+    fn apply(
+        &self,
+        request: &Request<'_>,
+        old: Option<(&Arc<Object>, &Value)>,
+        now: Now,
+    ) -> Result<(Value, Owners), Failure> {
         if let Self::Apply(config) = self {
             let input = ApplyInput {
                 resource: request.resource,
-                live: old,
+                live: old.map(|(_, value)| value),
+                managers: old.and_then(|(object, _)| object.meta.managers.as_deref()).unwrap_or_default(),
                 config,
                 manager: request.manager(),
                 subresource: request.subresource,
                 force: request.options.force,
-                now: &instant::format(now.unix_secs()),
+                now: now.unix_secs(),
             };
-            return apply(&input).map_err(apply_failure);
+            let (value, managers) = apply(&input).map_err(apply_failure)?;
+            return Ok((value, Owners::Settled(managers)));
         }
-        let mut new = old.cloned().unwrap_or_else(super::update::empty);
+        let mut new = old.map_or_else(super::update::empty, |(_, value)| value.clone());
+        if let Some(managers) = old.and_then(|(object, _)| object.meta.managed_fields())
+            && self.sees_managers()
+        {
+            new["metadata"]["managedFields"] = managers;
+        }
         match self {
             Self::Json(bytes) => patch::json(&mut new, bytes),
             Self::Merge(patch) => patch::merge(&mut new, patch),
             Self::Strategic(patch) | Self::Apply(patch) => patch::strategic(request.resource, &mut new, patch),
         }
         .map_err(patch_failure)?;
-        Ok(new)
+        Ok((new, Owners::Record))
     }
+
+    /// Whether the patch may look at managedFields or change them.
+    fn sees_managers(&self) -> bool {
+        match self {
+            // A JSON text may write a name with escapes.
+            Self::Json(bytes) => bytes.contains(&b'\\') || bytes.windows(13).any(|part| part == b"managedFields"),
+            Self::Merge(patch) => patch["metadata"].get("managedFields").is_some(),
+            Self::Strategic(patch) => {
+                let metadata = patch["metadata"].as_object();
+                metadata.is_some_and(|fields| fields.keys().any(|key| key == "managedFields" || key.starts_with('$')))
+            }
+            Self::Apply(_) => false,
+        }
+    }
+}
+
+/// What an apply leaves alone: the status, unless it goes there.
+fn left_alone_by_apply(request: &Request<'_>, old: &Object) -> Kept {
+    let door = request.subresource.is_none();
+    if door { left_alone(request, old) } else { Kept::default() }
 }
 
 /// The body of an apply with the identity that the URL gives it.

@@ -2,17 +2,32 @@
 //! pipeline of the schema (prune, defaults, managed fields, validation) in the order of the real server.
 
 use super::{Cluster, kinds};
-use crate::apiserver::apply::{TrackInput, track};
+use crate::apiserver::apply::{TrackInput, take_managed, track};
 use crate::apiserver::defaults::{assign, defaults};
 use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::life;
-use crate::apiserver::object::{Malformed, Object, instant};
+use crate::apiserver::object::{Kept, Malformed, Manager, Object};
 use crate::apiserver::prune::prune;
 use crate::apiserver::request::{Body, FieldValidation, Now, PatchType, Request, Verb};
 use crate::apiserver::schema::Resource;
 use crate::apiserver::validate::{FieldError, decodable, validate};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+/// What a write starts from: the stored object, and as a value those parts of it that the write touches.
+pub(super) struct Before<'a> {
+    pub(super) object: &'a Arc<Object>,
+    pub(super) value: &'a Value,
+    pub(super) kept: Kept,
+}
+
+/// How the managedFields of the new object come about.
+pub(super) enum Owners {
+    /// They are to be recorded.
+    Record,
+    /// An apply has settled them.
+    Settled(Option<Arc<[Manager]>>),
+}
 
 /// An object that may be stored, and what to warn about.
 pub(super) struct Prepared {
@@ -168,40 +183,55 @@ pub(super) fn own_old(metadata: &mut Value, old: &Value) {
     }
 }
 
-/// Runs the schema's pipeline. `tracked` says that managed fields are up to date already (apply).
+/// Runs the schema's pipeline on the parts that a write touches.
 pub(super) fn prepare(
     cluster: &Cluster,
     request: &Request<'_>,
-    old: Option<&Value>,
+    before: Option<&Before<'_>>,
     mut value: Value,
-    tracked: bool,
+    owners: Owners,
     now: Now,
 ) -> Result<Prepared, Failure> {
     let resource = request.resource;
     if matches!(request.body, Body::Patch(..)) {
         check_decodable(resource, &value)?;
     }
+    let (old, kept) = (before.map(|before| before.value), before.map_or_else(Kept::default, |before| before.kept));
+    let sent = take_managed(&mut value);
     let warnings = unknown_fields(request, &mut value)?;
     kinds::before_defaults(resource, old, &mut value);
-    defaults(resource, &mut value);
+    defaults(resource, &mut value, kept);
     kinds::after_defaults(resource, old, &mut value);
-    if !tracked {
-        let now = instant::format(now.unix_secs());
-        let manager = request.manager();
-        track(&TrackInput { resource, old, manager, subresource: request.subresource, now: &now }, &mut value);
-    }
+    kept.take_from(&mut value);
+    let managers = match owners {
+        Owners::Settled(managers) => managers,
+        Owners::Record => {
+            let managers = before.and_then(|before| before.object.meta.managers.as_deref()).unwrap_or_default();
+            let (manager, subresource, now) = (request.manager(), request.subresource, now.unix_secs());
+            track(&TrackInput { resource, old, managers, manager, subresource, now }, &value, sent)
+        }
+    };
     if old.is_none() {
         kinds::assign_new(cluster, resource, &mut value);
         assign(resource, &mut value);
     }
-    if let Err(errors) = validate(resource, old, &value) {
-        let cause = |e: FieldError| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field };
-        let causes: Vec<Cause> = errors.into_iter().map(cause).collect();
-        let name = value["metadata"]["name"].as_str().unwrap_or_default();
-        return Err(Failure::invalid(&resource.kind, &resource.group, name, &causes));
-    }
-    let object = Object::from_value(resource, value).map_err(|why| malformed(resource, &why))?;
+    check(resource, old, &value, kept)?;
+    let object = match before {
+        Some(before) => before.object.with_parts(resource, value, kept),
+        None => Object::from_value(resource, value),
+    };
+    let mut object = object.map_err(|why| malformed(resource, &why))?;
+    object.meta.managers = managers;
     Ok(Prepared { object, warnings })
+}
+
+/// Refuses what is invalid.
+fn check(resource: &Resource, old: Option<&Value>, value: &Value, kept: Kept) -> Result<(), Failure> {
+    let Err(errors) = validate(resource, old, value, kept) else { return Ok(()) };
+    let cause = |e: FieldError| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field };
+    let causes: Vec<Cause> = errors.into_iter().map(cause).collect();
+    let name = value["metadata"]["name"].as_str().unwrap_or_default();
+    Err(Failure::invalid(&resource.kind, &resource.group, name, &causes))
 }
 
 fn check_decodable(resource: &Resource, value: &Value) -> Result<(), Failure> {

@@ -1,10 +1,10 @@
 //! The `scale` subresource: an `autoscaling/v1` Scale in front of a workload (V-06).
 
 use super::Cluster;
-use super::prepare::{check_uid, not_found};
+use super::prepare::{Before, Owners, check_uid, not_found};
 use super::update::ATTEMPTS;
 use crate::apiserver::failure::Failure;
-use crate::apiserver::object::Object;
+use crate::apiserver::object::{Kept, Object};
 use crate::apiserver::patch;
 use crate::apiserver::request::{Body, Now, PatchType, Request, Response, Verb};
 use crate::apiserver::schema::Resource;
@@ -88,7 +88,7 @@ impl Cluster {
             let Some(old) = self.lookup(resource, request.namespace.unwrap_or_default(), name) else {
                 return Err(not_found(resource, name).into());
             };
-            let old_value = old.to_value(resource);
+            let old_value = old.parts(resource, Kept::default());
             let scale = scale_of(&old, &old_value, &paths);
             if verb == Verb::Get {
                 return Ok(Response::Document { code: 200, body: scale, warnings: Vec::new() });
@@ -106,10 +106,11 @@ impl Cluster {
             } else if paths.spec == "spec.replicas" {
                 value["spec"]["replicas"] = json!(replicas);
             }
+            let before = Before { object: &old, value: &old_value, kept: Kept::default() };
             if let Some(Response::Object { object, warnings, .. }) =
-                self.replace(request, &old, &old_value, value, false, now)?
+                self.replace(request, &before, value, Owners::Record, now)?
             {
-                let body = scale_of(&object, &object.to_value(resource), &paths);
+                let body = scale_of(&object, &object.parts(resource, Kept::default()), &paths);
                 return Ok(Response::Document { code: 200, body, warnings });
             }
         }

@@ -1,14 +1,16 @@
 //! PUT, and the one way in which an object changes.
 
 use super::Cluster;
-use super::prepare::{Prepared, changes, check_uid, decode, held, not_found, own_new, own_old, prepare};
+use super::prepare::{
+    Before, Owners, Prepared, changes, check_uid, decode, held, not_found, own_new, own_old, prepare,
+};
 use super::state::Written;
 use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::life;
-use crate::apiserver::object::Object;
+use crate::apiserver::object::{Kept, Object};
 use crate::apiserver::request::{Now, Request, Response};
 use crate::apiserver::store::EventKind;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// How often a write without a resourceVersion of its own starts over when somebody else was quicker.
@@ -17,7 +19,7 @@ pub(super) const ATTEMPTS: usize = 16;
 impl Cluster {
     pub(super) fn update(&self, request: &Request<'_>, now: Now) -> Result<Response, Box<Failure>> {
         let resource = request.resource;
-        let body = decode(request)?;
+        let mut body = decode(request)?;
         let name = request.name.unwrap_or_default();
         let sent = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         if !sent.is_empty() && sent.parse::<u64>().is_err() {
@@ -31,7 +33,7 @@ impl Cluster {
                 }
                 let mut value = body;
                 own_new(&mut value["metadata"]);
-                return self.insert(request, value, false, now);
+                return self.insert(request, value, Owners::Record, now);
             };
             check_uid(resource, &old, body["metadata"]["uid"].as_str())?;
             if sent_version.is_empty() && !resource.unconditional_update {
@@ -40,9 +42,13 @@ impl Cluster {
             if !sent_version.is_empty() && sent_version != old.meta.resource_version.to_string() {
                 return Err(Failure::modified(&resource.plural, &resource.group, name).into());
             }
-            let old_value = old.to_value(resource);
-            let value = through_door(request, &old_value, body.clone());
-            if let Some(response) = self.replace(request, &old, &old_value, value, false, now)? {
+            let kept = left_alone(request, &old);
+            let old_value = old.parts(resource, kept);
+            // Whoever names a version has one attempt.
+            let sent = if sent_version.is_empty() { body.clone() } else { std::mem::take(&mut body) };
+            let value = through_door(request, &old_value, sent);
+            let before = Before { object: &old, value: &old_value, kept };
+            if let Some(response) = self.replace(request, &before, value, Owners::Record, now)? {
                 return Ok(response);
             }
             if !sent_version.is_empty() {
@@ -52,27 +58,25 @@ impl Cluster {
         Err(Failure::modified(&resource.plural, &resource.group, name).into())
     }
 
-    /// Puts a new version in place of `old`: `None` if `old` is no longer current.
+    /// Puts a new version in place of the old one: `None` if that is no longer current.
     pub(super) fn replace(
         &self,
         request: &Request<'_>,
-        old: &Arc<Object>,
-        old_value: &Value,
+        before: &Before<'_>,
         mut value: Value,
-        tracked: bool,
+        owners: Owners,
         now: Now,
     ) -> Result<Option<Response>, Box<Failure>> {
-        own_old(&mut value["metadata"], &old_value["metadata"]);
-        let Prepared { mut object, warnings } = prepare(self, request, Some(old_value), value, tracked, now)?;
-        // The header's own fields come from the header, not from their text.
-        (object.meta.uid, object.meta.created) = (old.meta.uid, old.meta.created);
-        (object.meta.deleted, object.meta.grace) = (old.meta.deleted, old.meta.grace);
+        let old = before.object;
+        if !before.kept.identity {
+            own_old(&mut value["metadata"], &before.value["metadata"]);
+        }
+        let Prepared { mut object, warnings } = prepare(self, request, Some(before), value, owners, now)?;
         let changed = changes(old, &object);
         if changed.none() {
             return Ok(Some(Response::Object { code: 200, object: old.clone(), warnings }));
         }
         object.meta.generation = life::next_generation(request.resource, old.meta.generation, changed);
-        object.meta.resource_version = old.meta.resource_version;
         if request.options.dry_run {
             return Ok(Some(Response::Object { code: 200, object: Arc::new(object), warnings }));
         }
@@ -98,6 +102,17 @@ impl Cluster {
     }
 }
 
+/// The parts that no write through the request's door touches.
+pub(super) fn left_alone(request: &Request<'_>, old: &Object) -> Kept {
+    let all = Kept::all(old);
+    match request.subresource {
+        None => Kept { status: all.status && request.resource.has_status, ..Kept::default() },
+        Some("finalize") => Kept::default(),
+        Some(_) if request.resource.custom => Kept { status: false, ..all },
+        Some(_) => Kept { status: false, annotations: false, owners: false, finalizers: false, identity: false, ..all },
+    }
+}
+
 /// What a write through the request's door may change: the object without its status, or the status alone.
 pub(super) fn through_door(request: &Request<'_>, old: &Value, sent: Value) -> Value {
     match request.subresource {
@@ -108,17 +123,26 @@ pub(super) fn through_door(request: &Request<'_>, old: &Value, sent: Value) -> V
             new["spec"]["finalizers"] = sent["spec"]["finalizers"].clone();
             new
         }
-        Some(_) if request.resource.custom => with_field(old.clone(), "status", sent.get("status")),
+        Some(_) if request.resource.custom => with_status(old, sent),
         Some(_) => {
             // Built-in kinds take annotations, finalizers and owners through the status as well, but no labels.
-            let mut new = with_field(old.clone(), "status", sent.get("status"));
-            let labels = old["metadata"].get("labels").cloned();
-            new["metadata"] = sent["metadata"].clone();
-            new["metadata"] = with_field(new["metadata"].take(), "labels", labels.as_ref());
-            new["metadata"] = with_field(new["metadata"].take(), "managedFields", old["metadata"].get("managedFields"));
+            let mut sent = sent;
+            let metadata = with_field(sent["metadata"].take(), "labels", old["metadata"].get("labels"));
+            let mut new = with_status(old, sent);
+            new["metadata"] = with_field(metadata, "managedFields", None);
             new
         }
     }
+}
+
+/// `old` with the status that was sent, or none.
+fn with_status(old: &Value, mut sent: Value) -> Value {
+    let others = old.as_object().into_iter().flatten().filter(|(name, _)| *name != "status");
+    let mut new: Map<String, Value> = others.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if let Some(status) = sent.get_mut("status") {
+        new.insert("status".to_owned(), status.take());
+    }
+    Value::Object(new)
 }
 
 /// `object` with a field as given, or without it.

@@ -6,6 +6,7 @@
 
 mod derived;
 
+use crate::apiserver::object::Kept;
 use crate::apiserver::schema::{Resource, TypeId, Types};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -32,14 +33,16 @@ struct Rule {
     when: Map<String, Value>,
 }
 
-/// Fills in the defaults of an object.
-pub fn defaults(resource: &Resource, object: &mut Value) {
+/// Fills in the defaults of an object, or of those parts of it that a write touches.
+pub(in crate::apiserver) fn defaults(resource: &Resource, object: &mut Value, kept: Kept) {
     if resource.custom {
         fill_schema(&resource.schema.types, resource.schema.id, object);
         return;
     }
     derived::before(resource, object);
-    fill_skeleton(&resource.skeleton, object);
+    for (name, part) in resource.skeleton.as_object().into_iter().flatten().filter(|(name, _)| !kept.has(name)) {
+        fill_part(name, part, object);
+    }
     fill_items(&resource.schema.types, resource.schema.id, object);
     for rule in resource.defaults.0.iter().filter(|rule| !rule.late) {
         fill(&rule.at, rule, object);
@@ -92,14 +95,16 @@ fn fill(at: &[String], rule: &Rule, value: &mut Value) {
 
 /// Adds the parts that Go always writes.
 fn fill_skeleton(skeleton: &Value, value: &mut Value) {
-    let (Some(parts), Some(map)) = (skeleton.as_object(), value.as_object_mut()) else { return };
-    for (name, part) in parts {
-        match map.get_mut(name) {
-            None | Some(Value::Null) => {
-                map.insert(name.clone(), part.clone());
-            }
-            Some(known) => fill_skeleton(part, known),
-        }
+    for (name, part) in skeleton.as_object().into_iter().flatten() {
+        fill_part(name, part, value);
+    }
+}
+
+fn fill_part(name: &str, part: &Value, value: &mut Value) {
+    let Some(map) = value.as_object_mut() else { return };
+    match map.get_mut(name) {
+        None | Some(Value::Null) => drop(map.insert(name.to_owned(), part.clone())),
+        Some(known) => fill_skeleton(part, known),
     }
 }
 

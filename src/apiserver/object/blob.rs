@@ -35,6 +35,15 @@ impl Blob {
         shard.lock().intern(hash, bytes)
     }
 
+    /// The one shared blob of this value, which it keeps as its parsed form.
+    #[must_use]
+    pub fn shared_value(value: Value) -> Arc<Self> {
+        let blob = Self::shared(value.to_string().as_bytes());
+        // Another thread, or another object with the same text, may have been quicker.
+        let _ = blob.parsed.set(Box::new(value));
+        blob
+    }
+
     /// The JSON text.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

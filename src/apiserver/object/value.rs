@@ -16,7 +16,7 @@ pub struct Malformed {
     pub expected: &'static str,
 }
 
-fn malformed(path: &str, expected: &'static str) -> Malformed {
+pub(super) fn malformed(path: &str, expected: &'static str) -> Malformed {
     Malformed { path: path.to_owned(), expected }
 }
 
@@ -41,19 +41,14 @@ impl Object {
         fields.remove("kind");
         let spec = fields.remove("spec").filter(|v| !v.is_null());
         let status = fields.remove("status").filter(|v| !v.is_null());
-        // Some nulls are written: those of the kind's zero value.
-        fields.retain(|name, v| !v.is_null() || resource.skeleton.get(name).is_some_and(Value::is_null));
-        if events::has_own_words(resource) {
-            fields = events::to_core(fields);
-        }
-        let lonely = matches!(resource.plural.as_str(), "events" | "leases");
-        let store = |v: Value| if lonely { Blob::private(encode(&v)) } else { Blob::shared(&encode(&v)) };
+        let fields = at_rest(resource, fields);
+        let store = |v: &Value| store(resource, v);
         Ok(Self {
             resource: resource.clone(),
             meta,
-            spec: spec.map(store),
+            spec: spec.as_ref().map(store),
             status: status.map(|v| Blob::private(encode(&v))),
-            rest: (!fields.is_empty()).then(|| store(Value::Object(fields))),
+            rest: (!fields.is_empty()).then(|| store(&Value::Object(fields))),
         })
     }
 
@@ -80,7 +75,20 @@ impl Object {
     }
 }
 
-fn encode(value: &Value) -> Vec<u8> {
+/// The fields other than metadata, spec and status as they are stored.
+pub(super) fn at_rest(resource: &Resource, mut fields: Map<String, Value>) -> Map<String, Value> {
+    // Some nulls are written: those of the kind's zero value.
+    fields.retain(|name, v| !v.is_null() || resource.skeleton.get(name).is_some_and(Value::is_null));
+    if events::has_own_words(resource) { events::to_core(fields) } else { fields }
+}
+
+/// A part at rest; shared unless every object of the kind has its own.
+pub(super) fn store(resource: &Resource, value: &Value) -> Arc<Blob> {
+    let lonely = matches!(resource.plural.as_str(), "events" | "leases");
+    if lonely { Blob::private(encode(value)) } else { Blob::shared(&encode(value)) }
+}
+
+pub(super) fn encode(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     // A value with text keys always encodes, and a vector takes every byte.
     let _ = serde_json::to_writer(&mut out, value);
@@ -107,8 +115,8 @@ impl Meta {
             grace: fields.remove("deletionGracePeriodSeconds").and_then(|v| v.as_i64()),
             labels: strings(&mut fields, "labels")?,
             annotations: strings(&mut fields, "annotations")?,
-            owners: list(&mut fields, "ownerReferences", Value::is_object)?,
-            finalizers: list(&mut fields, "finalizers", Value::is_string)?,
+            owners: values(&mut fields, "ownerReferences", Value::is_object)?,
+            finalizers: values(&mut fields, "finalizers", Value::is_string)?,
             managers: managers(fields.remove("managedFields").unwrap_or(Value::Null))?,
         })
     }
@@ -116,6 +124,32 @@ impl Meta {
     /// The header as `metadata`.
     #[must_use]
     pub fn to_value(&self) -> Value {
+        let mut fields = self.identity();
+        let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
+        for (name, blob) in [
+            ("labels", &self.labels),
+            ("annotations", &self.annotations),
+            ("ownerReferences", &self.owners),
+            ("finalizers", &self.finalizers),
+        ] {
+            if let Some(blob) = blob {
+                put(name, blob.parse());
+            }
+        }
+        if let Some(managers) = self.managed_fields() {
+            put("managedFields", managers);
+        }
+        Value::Object(fields)
+    }
+
+    /// `managedFields`, if there are any.
+    #[must_use]
+    pub fn managed_fields(&self) -> Option<Value> {
+        Some(self.managers.as_ref()?.iter().map(Manager::to_value).collect())
+    }
+
+    /// What the server owns of `metadata`.
+    pub(super) fn identity(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
         put("name", json!(&*self.name));
@@ -143,20 +177,7 @@ impl Meta {
         if let Some(grace) = self.grace {
             put("deletionGracePeriodSeconds", json!(grace));
         }
-        for (name, blob) in [
-            ("labels", &self.labels),
-            ("annotations", &self.annotations),
-            ("ownerReferences", &self.owners),
-            ("finalizers", &self.finalizers),
-        ] {
-            if let Some(blob) = blob {
-                put(name, blob.parse());
-            }
-        }
-        if let Some(list) = &self.managers {
-            put("managedFields", list.iter().map(Manager::to_value).collect());
-        }
-        Value::Object(fields)
+        fields
     }
 }
 
@@ -178,7 +199,7 @@ fn seconds(fields: &mut Map<String, Value>, name: &str) -> Result<Option<u64>, M
     }
 }
 
-fn strings(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Arc<Blob>>, Malformed> {
+pub(super) fn strings(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Arc<Blob>>, Malformed> {
     match fields.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(mut map)) => {
@@ -196,7 +217,7 @@ fn strings(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Arc<Blo
     }
 }
 
-fn list(
+pub(super) fn values(
     fields: &mut Map<String, Value>,
     name: &str,
     item: impl Fn(&Value) -> bool,
@@ -219,14 +240,6 @@ fn managers(value: Value) -> Result<Option<Arc<[Manager]>>, Malformed> {
 }
 
 impl Manager {
-    /// The entries of a `metadata.managedFields` value; `None` if there are none.
-    ///
-    /// # Errors
-    /// When it is no list of objects.
-    pub fn list(value: Value) -> Result<Option<Arc<[Self]>>, Malformed> {
-        managers(value)
-    }
-
     fn from_value(value: Value) -> Result<Self, Malformed> {
         let Value::Object(mut fields) = value else { return Err(malformed("metadata.managedFields", "objects")) };
         let mut part = |name: &str| match fields.remove(name) {

@@ -222,6 +222,7 @@ fn read(file: &str) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
+    use crate::apiserver::object::Kept;
     use crate::apiserver::schema::{Catalog, argocd_crds, flux_crds};
     use crate::apiserver::{defaults::defaults, prune::prune};
     use serde_json::json;
@@ -255,7 +256,7 @@ mod tests {
         let mut object = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": {"name": "k"},
             "spec": spec, "odd": 1});
         assert_eq!(prune(resource, &mut object), ["odd"]);
-        defaults(resource, &mut object);
+        defaults(resource, &mut object, Kept::default());
         let mut expected = spec;
         expected["force"] = json!(false);
         assert_eq!(object["spec"], expected);

@@ -15,6 +15,7 @@ mod tests;
 
 pub use decode::decodable;
 
+use crate::apiserver::object::Kept;
 use crate::apiserver::schema::Resource;
 use serde_json::Value;
 use std::fmt;
@@ -74,20 +75,28 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// Checks an object that is to be created (`old` none) or to replace `old`.
+/// Checks an object that is to be created (`old` none) or to replace `old`. Parts that a write keeps are not in the
+/// values: they were checked when they were written.
 ///
 /// # Errors
 /// Every field that is wrong.
-pub fn validate(resource: &Resource, old: Option<&Value>, new: &Value) -> Result<(), Vec<FieldError>> {
+pub(in crate::apiserver) fn validate(
+    resource: &Resource,
+    old: Option<&Value>,
+    new: &Value,
+    kept: Kept,
+) -> Result<(), Vec<FieldError>> {
     let mut out = Vec::new();
     if let Some(metadata) = new.get("metadata").and_then(Value::as_object) {
         metadata::check(resource, old, metadata, &mut out);
     }
     let (types, id) = (&*resource.schema.types, resource.schema.id);
     if resource.custom {
-        structural::custom(types, id, new, &mut out);
+        structural::custom(types, id, new, kept, &mut out);
     } else {
-        builtin::check(resource, old, new, &mut out);
+        if !kept.spec && !kept.rest {
+            builtin::check(resource, old, new, &mut out);
+        }
         structural::enumerations(types, id, new, "", &mut out);
     }
     if out.is_empty() { Ok(()) } else { Err(out) }

@@ -1,81 +1,91 @@
 //! What the schema of a custom resource, or the OpenAPI schema of a built-in kind, refuses.
 
 use super::{FieldError, Reason, required};
+use crate::apiserver::object::Kept;
 use crate::apiserver::schema::{ListKind, Node, Scalar, TypeId, Types};
 use serde_json::{Map, Value};
+use std::fmt::Write as _;
 
 /// Checks a custom resource but for its metadata.
-pub(super) fn custom(types: &Types, id: TypeId, object: &Value, out: &mut Vec<FieldError>) {
-    let walk = Walk { types };
+pub(super) fn custom(types: &Types, id: TypeId, object: &Value, kept: Kept, out: &mut Vec<FieldError>) {
+    let mut walk = Walk { types, path: String::new(), out, duplicates: Vec::new() };
     let of = types.node(id);
     let Some(map) = object.as_object() else { return };
-    let mut duplicates = Vec::new();
-    walk.missing(of, map, "", out);
+    walk.missing(of, map, kept);
     for (name, value) in map.iter().filter(|(name, _)| !matches!(name.as_str(), "metadata" | "apiVersion" | "kind")) {
         if let Some(entry) = of.entry(name) {
-            walk.value(entry, value, name, out, &mut duplicates);
+            walk.below(".", name, |walk| walk.value(entry, value));
         }
     }
+    let mut duplicates = walk.duplicates;
     out.append(&mut duplicates);
 }
 
 struct Walk<'a> {
     types: &'a Types,
+    /// Where the walk is; one text for all of it.
+    path: String,
+    out: &'a mut Vec<FieldError>,
+    duplicates: Vec<FieldError>,
 }
 
 impl Walk<'_> {
-    fn value(
-        &self,
-        id: TypeId,
-        value: &Value,
-        path: &str,
-        out: &mut Vec<FieldError>,
-        duplicates: &mut Vec<FieldError>,
-    ) {
+    /// Looks at what is below the path; the separator is left out at the root.
+    fn below(&mut self, separator: &str, name: &str, look: impl FnOnce(&mut Self)) {
+        let length = self.path.len();
+        if length > 0 {
+            self.path.push_str(separator);
+        }
+        self.path.push_str(name);
+        look(self);
+        self.path.truncate(length);
+    }
+
+    fn value(&mut self, id: TypeId, value: &Value) {
         let of = self.types.node(id);
         if value.is_null() && of.nullable {
             return;
         }
         if let Some(expected) = mismatch(of, value) {
-            let got = type_name(value);
+            let (got, path) = (type_name(value), &self.path);
             let detail = format!("Invalid value: {got:?}: {path} in body must be of type {expected}: {got:?}");
-            out.push(FieldError { field: path.to_owned(), reason: Reason::TypeInvalid, detail });
+            self.out.push(FieldError { field: path.clone(), reason: Reason::TypeInvalid, detail });
             return;
         }
-        rules(of, value, path, out);
+        rules(of, value, &self.path, self.out);
         match value {
             Value::Object(map) if of.fields.is_some() => {
-                self.missing(of, map, path, out);
+                self.missing(of, map, Kept::default());
                 for (name, inner) in map {
                     if let Some(entry) = of.entry(name) {
-                        self.value(entry, inner, &format!("{path}.{name}"), out, duplicates);
+                        self.below(".", name, |walk| walk.value(entry, inner));
                     }
                 }
             }
             Value::Array(list) => {
                 if let Some(items) = of.items {
                     for (at, inner) in list.iter().enumerate() {
-                        self.value(items, inner, &format!("{path}[{at}]"), out, duplicates);
+                        let length = self.path.len();
+                        // Writing into a text cannot fail.
+                        let _ = write!(self.path, "[{at}]");
+                        self.value(items, inner);
+                        self.path.truncate(length);
                     }
                 }
-                unique(of, list, path, duplicates);
+                unique(of, list, &self.path, &mut self.duplicates);
             }
             _ => {}
         }
     }
 
-    fn missing(&self, of: &Node, map: &Map<String, Value>, path: &str, out: &mut Vec<FieldError>) {
-        let absent = |name: &str| map.get(name).is_none_or(|value| value.is_null() && !self.nullable(of, name));
-        for field in of.fields.as_deref().unwrap_or_default() {
-            if field.required && absent(&field.name) {
-                let dot = if path.is_empty() { "" } else { "." };
-                out.push(required(&format!("{path}{dot}{}", field.name), ""));
+    fn missing(&mut self, of: &Node, map: &Map<String, Value>, kept: Kept) {
+        for field in of.fields.as_deref().unwrap_or_default().iter().filter(|field| field.required) {
+            let null = || map.get(&*field.name).is_none_or(|v| v.is_null() && !self.types.node(field.id).nullable);
+            if null() && !kept.has(&field.name) {
+                let dot = if self.path.is_empty() { "" } else { "." };
+                self.out.push(required(&format!("{}{dot}{}", self.path, field.name), ""));
             }
         }
-    }
-
-    fn nullable(&self, of: &Node, name: &str) -> bool {
-        of.entry(name).is_some_and(|id| self.types.node(id).nullable)
     }
 }
 
@@ -177,6 +187,9 @@ fn rules(of: &Node, value: &Value, path: &str, out: &mut Vec<FieldError>) {
 
 /// Items of sets and keyed lists come once.
 fn unique(of: &Node, list: &[Value], path: &str, out: &mut Vec<FieldError>) {
+    if of.list == ListKind::Atomic || list.len() < 2 {
+        return;
+    }
     let identity = |item: &Value| -> Option<Value> {
         match &of.list {
             ListKind::Atomic => None,

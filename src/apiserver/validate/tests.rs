@@ -1,6 +1,7 @@
 //! Replays what a real API server said about the same objects (see `testdata/`).
 
 use super::*;
+use crate::apiserver::object::Kept;
 use crate::apiserver::schema::Catalog;
 use crate::apiserver::{defaults::defaults, prune::prune};
 use serde::Deserialize;
@@ -59,8 +60,8 @@ fn every_recorded_verdict_is_given_with_the_recorded_causes() {
         let resource = catalog.find(group, version, plural).unwrap();
         let mut object = one.object.clone();
         prune(resource, &mut object);
-        defaults(resource, &mut object);
-        let errors = validate(resource, one.old.as_ref(), &object).err().unwrap_or_default();
+        defaults(resource, &mut object, Kept::default());
+        let errors = validate(resource, one.old.as_ref(), &object, Kept::default()).err().unwrap_or_default();
         let got: BTreeSet<String> =
             errors.iter().map(|one| format!("{} {} {}", one.reason.as_str(), one.field, one.detail)).collect();
         let causes = one.causes.as_deref().unwrap_or_default();

@@ -60,3 +60,28 @@ fn a_dry_run_for_an_object_that_came_meanwhile_is_forgotten() {
     assert_eq!(applied["data"]["k"], "1");
     assert_eq!(applied["metadata"]["managedFields"].as_array().map(Vec::len), Some(2), "the creator is remembered");
 }
+
+#[test]
+fn another_schema_is_another_apply() {
+    let world = World::bare();
+    let definition = |default: Value| {
+        json!({ "metadata": { "name": "toys.example.com" }, "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": { "plural": "toys", "kind": "Toy" },
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": {
+                "type": "object", "properties": { "spec": { "type": "object", "properties": {
+                    "a": { "type": "string" }, "b": default } } } } } }] } })
+    };
+    let apply = |text: &'static str| {
+        world.call(Verb::Patch, "toys", "default", "t", |request| {
+            request.options.field_manager = Some("m");
+            request.body = Body::Patch(PatchType::Apply, text.as_bytes());
+        })
+    };
+    let text = r#"{"apiVersion":"example.com/v1","kind":"Toy","metadata":{"name":"t"},"spec":{"a":"1"}}"#;
+    world.create("customresourcedefinitions", "", definition(json!({ "type": "string" })));
+    let made = value(apply(text));
+    assert_eq!(value(apply(text)), made, "nothing changes, which is remembered");
+    let changed = definition(json!({ "type": "string", "default": "new" }));
+    assert_eq!(world.merge("customresourcedefinitions", "", "toys.example.com", None, changed).code(), 200);
+    assert_eq!(value(apply(text))["spec"], json!({ "a": "1", "b": "new" }));
+}

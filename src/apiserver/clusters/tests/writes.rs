@@ -384,3 +384,54 @@ fn calls_are_counted_by_caller_and_outcome() {
         ]
     );
 }
+
+/// Patches of parts, and the same as updates of the whole object, on two clusters: the same objects come out.
+#[test]
+fn a_patch_of_parts_makes_what_an_update_of_the_whole_makes() {
+    let (parts, whole) = (World::bare(), World::bare());
+    let made = json!({ "metadata": { "name": "k", "labels": { "l": "1" }, "finalizers": ["a.b/c"] },
+        "spec": { "interval": "1m", "path": "./x", "prune": true, "sourceRef": { "kind": "GitRepository", "name": "g" } } });
+    for world in [&parts, &whole] {
+        assert_eq!(world.create("kustomizations", "default", made.clone()).code(), 201);
+    }
+    let ready = json!({ "conditions": [{ "type": "Ready", "status": "True", "reason": "R", "message": "m",
+        "lastTransitionTime": "2026-01-01T00:00:00Z" }], "observedGeneration": 1 });
+    for (sub, patch) in [
+        (Some("status"), json!({ "status": ready })),
+        (
+            Some("status"),
+            json!({ "status": { "observedGeneration": 2, "conditions": null }, "metadata": { "labels": null } }),
+        ),
+        (None, json!({ "metadata": { "annotations": { "a": "1" } } })),
+        (
+            None,
+            json!({ "metadata": { "labels": { "l": "2" }, "annotations": null }, "status": { "observedGeneration": 9 } }),
+        ),
+        (None, json!({ "spec": { "interval": "2m", "timeout": "3m", "unknown": 1 } })),
+        (
+            None,
+            json!({ "kind": "Kustomization", "spec": { "timeout": null }, "metadata": { "finalizers": ["d.e/f"] } }),
+        ),
+        (Some("status"), json!({ "status": null })),
+        (None, json!({})),
+    ] {
+        let patched = parts.merge("kustomizations", "default", "k", sub, patch.clone());
+        let mut body = whole.get("kustomizations", "default", "k").unwrap();
+        json_patch::merge(&mut body, &patch);
+        let updated = whole.call(Verb::Update, "kustomizations", "default", "k", |r| {
+            (r.body, r.subresource) = (Body::Value(leak(body)), sub);
+        });
+        assert_eq!((patched.code(), updated.code()), (200, 200), "{patch}");
+        assert_eq!(value(patched), value(updated), "{patch}");
+    }
+    let refused = [
+        json!({ "spec": { "interval": 5 } }),
+        json!({ "spec": { "interval": null } }),
+        json!({ "metadata": { "name": "other" } }),
+        json!({ "kind": "Other" }),
+    ];
+    for patch in refused {
+        let code = parts.merge("kustomizations", "default", "k", None, patch.clone()).code();
+        assert!(code >= 400, "{code} {patch}");
+    }
+}
