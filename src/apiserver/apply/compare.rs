@@ -97,15 +97,15 @@ impl Walk<'_> {
     fn maps(&self, node: &Node, old: &Map<String, Value>, new: &Map<String, Value>, out: &mut Difference) -> bool {
         for (name, value) in new {
             let before = old.get(name);
-            if let Some(id) = node.entry(name)
-                && before != Some(value)
+            if before != Some(value)
+                && let Some(id) = node.entry(name)
             {
                 self.child(id, &["f:", name].concat(), before, Some(value), out);
             }
         }
         for (name, value) in old {
-            if let Some(id) = node.entry(name)
-                && !new.contains_key(name)
+            if !new.contains_key(name)
+                && let Some(id) = node.entry(name)
             {
                 self.child(id, &["f:", name].concat(), Some(value), None, out);
             }

@@ -105,11 +105,10 @@ impl Cluster {
         let resource = request.resource;
         let (true, Some(namespace)) = (resource.namespaced, request.namespace) else { return Ok(()) };
         let Some(namespaces) = state.catalog.find("", "v1", "namespaces") else { return Ok(()) };
-        let Some(found) = self.find(state, namespaces, "", namespace) else {
-            return Err(Failure::not_found("namespaces", "", namespace));
-        };
-        if found.meta.deleted.is_none() {
-            return Ok(());
+        match self.deleting(state, namespaces, "", namespace) {
+            None => return Err(Failure::not_found("namespaces", "", namespace)),
+            Some(false) => return Ok(()),
+            Some(true) => {}
         }
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut failure = Failure::forbidden(&resource.plural, &resource.group, name, &why);

@@ -152,6 +152,15 @@ impl Cluster {
         }
     }
 
+    /// Whether an object is being deleted; `None` if there is none.
+    pub(super) fn deleting(&self, state: &State, resource: &Resource, namespace: &str, name: &str) -> Option<bool> {
+        let objects = match state.own(resource) {
+            Some(objects) => objects,
+            None => self.base.objects(resource)?,
+        };
+        objects.get(namespace, name).map(|object| object.meta.deleted.is_some())
+    }
+
     /// The current version of an object, with the lock taken here.
     pub(super) fn lookup(&self, resource: &Resource, namespace: &str, name: &str) -> Option<Arc<Object>> {
         self.find(&self.state.lock(), resource, namespace, name)

@@ -67,9 +67,11 @@ fn namespace(object: &mut Value) {
 
 /// The pod specs of a pod, a workload's template, or a cron job's.
 fn pod_specs(object: &mut Value) -> impl Iterator<Item = &mut Value> {
-    const PLACES: [&str; 3] = ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec", "/spec"];
-    let place = PLACES.iter().find(|place| object.pointer(&format!("{place}/containers")).is_some());
-    place.and_then(|place| object.pointer_mut(place)).into_iter()
+    const PLACES: [&[&str]; 3] =
+        [&["spec", "jobTemplate", "spec", "template", "spec"], &["spec", "template", "spec"], &["spec"]];
+    let at = |place: &[&str]| place.iter().try_fold(&*object, |value, step| value.get(step));
+    let place = PLACES.into_iter().find(|place| at(place).is_some_and(|spec| spec.get("containers").is_some()));
+    place.and_then(|place| place.iter().try_fold(object, |value, step| value.get_mut(step))).into_iter()
 }
 
 /// Claim templates are written with their kind and version.

@@ -147,16 +147,15 @@ fn fill_schema(types: &Types, id: TypeId, value: &mut Value) {
     let of = types.node(id);
     match value {
         Value::Object(map) => {
-            for field in of.fields.as_deref().unwrap_or_default() {
-                if map.get(&*field.name).is_some_and(Value::is_null) && !types.node(field.id).nullable {
-                    map.remove(&*field.name);
-                }
+            let refused = |name: &str| of.field(name).is_some_and(|field| !types.node(field.id).nullable);
+            map.retain(|name, inner| !inner.is_null() || !refused(name));
+            for field in of.at(&of.defaulted) {
                 if let Some(default) = field.default.as_ref().filter(|_| !map.contains_key(&*field.name)) {
                     map.insert(field.name.to_string(), default.clone());
                 }
             }
             for (name, inner) in map.iter_mut() {
-                if name == "metadata" {
+                if name == "metadata" || !(inner.is_object() || inner.is_array()) {
                     continue;
                 }
                 if let Some(entry) = of.entry(name) {

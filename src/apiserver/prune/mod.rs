@@ -5,6 +5,7 @@
 
 use crate::apiserver::schema::{DEDUCED, Node, Resource, Scalar, TypeId, Types};
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// Drops unknown fields; the paths are in the form of warnings, such as `spec.template.specc`, sorted.
 pub fn prune(resource: &Resource, object: &mut Value) -> Vec<String> {
@@ -27,22 +28,18 @@ impl Walk<'_> {
         match value {
             Value::Object(map) if of.fields.is_some() => {
                 let embedded = of.embedded || root;
-                let known = |name: &str| {
-                    of.entry(name).is_some()
+                map.retain(|name, inner| {
+                    let entry = of.entry(name);
+                    let known = entry.is_some()
                         || of.preserve_unknown
-                        || (embedded && matches!(name, "apiVersion" | "kind" | "metadata"))
-                };
-                let (nulls, unknown, types) = (self.nulls, &mut self.unknown, self.types);
-                map.retain(|name, value| {
-                    let keep = known(name);
-                    if !keep {
-                        unknown.push(joined(path, name));
+                        || (embedded && matches!(name.as_str(), "apiVersion" | "kind" | "metadata"));
+                    if !known {
+                        self.unknown.push(joined(path, name));
                     }
-                    keep && !(nulls && vanishes(types, of, name, value))
-                });
-                for (name, inner) in map.iter_mut() {
-                    let Some(entry) = of.entry(name) else { continue };
-                    if inner.is_object() || inner.is_array() {
+                    if !known || self.nulls && vanishes(self.types, of, name, inner) {
+                        return false;
+                    }
+                    if let Some(entry) = entry.filter(|_| inner.is_object() || inner.is_array()) {
                         let length = path.len();
                         if !path.is_empty() {
                             path.push('.');
@@ -51,14 +48,16 @@ impl Walk<'_> {
                         self.value(entry, inner, path, false);
                         path.truncate(length);
                     }
-                }
+                    true
+                });
             }
             Value::Array(list) => {
                 let Some(items) = of.items else { return };
                 for (at, inner) in list.iter_mut().enumerate() {
                     if inner.is_object() || inner.is_array() {
                         let length = path.len();
-                        path.push_str(&format!("[{at}]"));
+                        // Writing into a text cannot fail.
+                        let _ = write!(path, "[{at}]");
                         self.value(items, inner, path, false);
                         path.truncate(length);
                     }

@@ -36,6 +36,9 @@ pub struct TypeRef {
 pub struct Node {
     /// Whether a map is allowed, and its named fields, sorted by name.
     pub fields: Option<Box<[Field]>>,
+    /// Which of the named fields have a default, and which are required: positions in `fields`.
+    pub(in crate::apiserver) defaulted: Box<[u16]>,
+    pub(in crate::apiserver) required: Box<[u16]>,
     /// Type of map entries that are no named field; none if only named fields are known.
     pub rest: Option<TypeId>,
     /// Whether the map is one leaf.
@@ -116,8 +119,22 @@ pub enum Scalar {
 /// Rules on a value, as written in its OpenAPI schema.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// The schema itself without `properties`, `items` and extensions; read only when a value is validated.
-    pub schema: Map<String, Value>,
+    /// `minimum`
+    pub minimum: Option<serde_json::Number>,
+    /// `maximum`
+    pub maximum: Option<serde_json::Number>,
+    /// `minLength`
+    pub min_length: Option<u64>,
+    /// `maxLength`
+    pub max_length: Option<u64>,
+    /// `minItems`
+    pub min_items: Option<u64>,
+    /// `maxItems`
+    pub max_items: Option<u64>,
+    /// `format`
+    pub format: Option<Box<str>>,
+    /// `enum`
+    pub allowed: Option<Box<[Value]>>,
 }
 
 impl Types {
@@ -158,6 +175,12 @@ impl Node {
         let start = start(name);
         let order = |field: &Field| field.start.cmp(&start).then_with(|| (*field.name).cmp(name));
         fields.binary_search_by(order).ok().map(|at| &fields[at])
+    }
+
+    /// Named fields at positions.
+    pub(in crate::apiserver) fn at<'a>(&'a self, positions: &'a [u16]) -> impl Iterator<Item = &'a Field> {
+        let fields = self.fields.as_deref().unwrap_or_default();
+        positions.iter().filter_map(|at| fields.get(usize::from(*at)))
     }
 
     /// Type of the map entry `name`.
@@ -250,7 +273,7 @@ impl<'a> Build<'a> {
             self.parse(schema, false)
         };
         if name == MICRO_TIME {
-            node.rules.get_or_insert_default().schema.insert("format".to_owned(), "date-time-micro".into());
+            node.rules.get_or_insert_default().format = Some("date-time-micro".into());
         }
         self.nodes[id.0 as usize] = node;
         id
@@ -313,7 +336,13 @@ impl<'a> Build<'a> {
             merge_key: member.get("x-kubernetes-patch-merge-key").and_then(Value::as_str).map(Into::into),
             required: is_required(name),
         });
-        node.fields = Some(fields.collect());
+        let fields: Box<[Field]> = fields.collect();
+        let those = |want: fn(&Field) -> bool| {
+            let at = (0..).zip(&fields).filter(|(_, field)| want(field));
+            at.map(|(at, _)| at).collect()
+        };
+        (node.defaulted, node.required) = (those(|field| field.default.is_some()), those(|field| field.required));
+        node.fields = Some(fields);
         node.rest = match schema.get("additionalProperties") {
             None | Some(Value::Bool(true)) => {
                 let open =
@@ -378,36 +407,22 @@ fn scalar(kind: &str, schema: &Value) -> Scalar {
     }
 }
 
-/// Keys of a schema that say something about a single value.
-const RULE_KEYS: [&str; 19] = [
-    "enum",
-    "format",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "minItems",
-    "maxItems",
-    "uniqueItems",
-    "minProperties",
-    "maxProperties",
-    "anyOf",
-    "oneOf",
-    "not",
-    "x-kubernetes-validations",
-];
-
 fn rules(schema: &Value) -> Option<Box<Rules>> {
-    let schema = schema.as_object()?;
-    let mut kept = Map::new();
-    for key in RULE_KEYS {
-        if let Some(rule) = schema.get(key) {
-            kept.insert(key.to_owned(), rule.clone());
-        }
-    }
-    (!kept.is_empty()).then(|| Box::new(Rules { schema: kept }))
+    let number = |key: &str| schema.get(key).and_then(Value::as_number).cloned();
+    let count = |key: &str| schema.get(key).and_then(Value::as_u64);
+    let rules = Rules {
+        minimum: number("minimum"),
+        maximum: number("maximum"),
+        min_length: count("minLength"),
+        max_length: count("maxLength"),
+        min_items: count("minItems"),
+        max_items: count("maxItems"),
+        format: schema.get("format").and_then(Value::as_str).map(Into::into),
+        allowed: schema.get("enum").and_then(Value::as_array).map(|list| list.clone().into()),
+    };
+    let numbers = rules.minimum.is_some() || rules.maximum.is_some();
+    let counts = [rules.min_length, rules.max_length, rules.min_items, rules.max_items];
+    let texts = rules.format.is_some() || rules.allowed.is_some();
+    let any = numbers || texts || counts.iter().any(Option::is_some);
+    any.then(|| Box::new(rules))
 }

@@ -67,7 +67,7 @@ impl Walk<'_> {
                 "json: cannot unmarshal {found} into Go struct field {holder}.{path} of type {wanted}"
             ));
         }
-        match (value.as_str(), of.rules.as_ref().and_then(|rules| rules.schema.get("format")?.as_str())) {
+        match (value.as_str(), of.rules.as_ref().and_then(|rules| rules.format.as_deref())) {
             (Some(text), Some("byte")) => base64(text),
             (Some(text), Some("date-time")) => time(text, false),
             (Some(text), Some("date-time-micro")) => time(text, true),
@@ -91,7 +91,7 @@ fn json_type(value: &Value) -> String {
 fn go_type(of: &Node) -> &'static str {
     match of.scalar {
         Some(Scalar::Integer) => {
-            let format = of.rules.as_ref().and_then(|rules| rules.schema.get("format")?.as_str());
+            let format = of.rules.as_ref().and_then(|rules| rules.format.as_deref());
             if format == Some("int64") { "int64" } else { "int32" }
         }
         Some(Scalar::Number) => "float64",

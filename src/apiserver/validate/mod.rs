@@ -97,7 +97,7 @@ pub(in crate::apiserver) fn validate(
         if !kept.spec && !kept.rest {
             builtin::check(resource, old, new, &mut out);
         }
-        structural::enumerations(types, id, new, "", &mut out);
+        structural::enumerations(types, id, new, &mut String::new(), &mut out);
     }
     if out.is_empty() { Ok(()) } else { Err(out) }
 }

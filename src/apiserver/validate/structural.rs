@@ -79,7 +79,7 @@ impl Walk<'_> {
     }
 
     fn missing(&mut self, of: &Node, map: &Map<String, Value>, kept: Kept) {
-        for field in of.fields.as_deref().unwrap_or_default().iter().filter(|field| field.required) {
+        for field in of.at(&of.required) {
             let null = || map.get(&*field.name).is_none_or(|v| v.is_null() && !self.types.node(field.id).nullable);
             if null() && !kept.has(&field.name) {
                 let dot = if self.path.is_empty() { "" } else { "." };
@@ -133,34 +133,24 @@ fn type_name(value: &Value) -> &'static str {
 
 /// Bounds, lengths and enumerations.
 fn rules(of: &Node, value: &Value, path: &str, out: &mut Vec<FieldError>) {
-    let Some(rules) = of.rules.as_deref().map(|rules| &rules.schema) else { return };
-    let number = |key: &str| rules.get(key).and_then(Value::as_f64);
+    let Some(rules) = of.rules.as_deref() else { return };
     let mut wrong = |reason: Reason, detail: String| out.push(FieldError { field: path.to_owned(), reason, detail });
     if let Some(have) = value.as_f64() {
-        let shown = |key: &str| rules.get(key).map(ToString::to_string).unwrap_or_default();
-        if number("maximum").is_some_and(|most| have > most) {
-            wrong(
-                Reason::Invalid,
-                format!("Invalid value: {value}: {path} in body should be less than or equal to {}", shown("maximum")),
-            );
+        if let Some(most) = rules.maximum.as_ref().filter(|most| most.as_f64().is_some_and(|most| have > most)) {
+            let detail = format!("Invalid value: {value}: {path} in body should be less than or equal to {most}");
+            wrong(Reason::Invalid, detail);
         }
-        if number("minimum").is_some_and(|least| have < least) {
-            wrong(
-                Reason::Invalid,
-                format!(
-                    "Invalid value: {value}: {path} in body should be greater than or equal to {}",
-                    shown("minimum")
-                ),
-            );
+        if let Some(least) = rules.minimum.as_ref().filter(|least| least.as_f64().is_some_and(|least| have < least)) {
+            let detail = format!("Invalid value: {value}: {path} in body should be greater than or equal to {least}");
+            wrong(Reason::Invalid, detail);
         }
     }
-    let length = |key: &str| rules.get(key).and_then(Value::as_u64);
-    if let Some(text) = value.as_str() {
+    if let (Some(text), true) = (value.as_str(), rules.max_length.is_some() || rules.min_length.is_some()) {
         let count = text.chars().count() as u64;
-        if let Some(most) = length("maxLength").filter(|most| count > *most) {
+        if let Some(most) = rules.max_length.filter(|most| count > *most) {
             wrong(Reason::TooLong, format!("Too long: may not be more than {most} bytes"));
         }
-        if let Some(least) = length("minLength").filter(|least| count < *least) {
+        if let Some(least) = rules.min_length.filter(|least| count < *least) {
             wrong(
                 Reason::Invalid,
                 format!("Invalid value: {value}: {path} in body should be at least {least} chars long"),
@@ -169,20 +159,24 @@ fn rules(of: &Node, value: &Value, path: &str, out: &mut Vec<FieldError>) {
     }
     if let Some(list) = value.as_array() {
         let count = list.len() as u64;
-        if let Some(most) = length("maxItems").filter(|most| count > *most) {
+        if let Some(most) = rules.max_items.filter(|most| count > *most) {
             wrong(Reason::TooLong, format!("Too many: {count}: must have at most {most} items"));
         }
-        if let Some(least) = length("minItems").filter(|least| count < *least) {
+        if let Some(least) = rules.min_items.filter(|least| count < *least) {
             wrong(
                 Reason::Invalid,
                 format!("Invalid value: {count}: {path} in body should have at least {least} items"),
             );
         }
     }
-    if let Some(allowed) = rules.get("enum").and_then(Value::as_array).filter(|allowed| !allowed.contains(value)) {
-        let shown: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-        wrong(Reason::NotSupported, format!("Unsupported value: {value}: supported values: {}", shown.join(", ")));
+    if let Some(allowed) = rules.allowed.as_ref().filter(|allowed| !allowed.contains(value)) {
+        wrong(Reason::NotSupported, format!("Unsupported value: {value}: supported values: {}", shown(allowed)));
     }
+}
+
+fn shown(allowed: &[Value]) -> String {
+    let texts: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 /// Items of sets and keyed lists come once.
@@ -209,34 +203,40 @@ fn unique(of: &Node, list: &[Value], path: &str, out: &mut Vec<FieldError>) {
 }
 
 /// Checks the enumerations of a built-in kind: the one thing that its OpenAPI schema and its own code say alike.
-pub(super) fn enumerations(types: &Types, id: TypeId, value: &Value, path: &str, out: &mut Vec<FieldError>) {
+pub(super) fn enumerations(types: &Types, id: TypeId, value: &Value, path: &mut String, out: &mut Vec<FieldError>) {
     let of = types.node(id);
+    let length = path.len();
     match value {
         Value::Object(map) => {
-            for (name, inner) in
-                map.iter().filter(|(name, _)| !(path.is_empty() && matches!(name.as_str(), "metadata" | "status")))
+            let root = path.is_empty();
+            for (name, inner) in map.iter().filter(|(name, _)| !root || !matches!(name.as_str(), "metadata" | "status"))
             {
                 let Some(entry) = of.entry(name) else { continue };
-                let dot = if path.is_empty() { "" } else { "." };
-                let enumerated =
-                    types.node(entry).rules.as_ref().is_some_and(|rules| rules.schema.contains_key("enum"));
+                let enumerated = types.node(entry).rules.as_ref().is_some_and(|rules| rules.allowed.is_some());
                 if inner.is_object() || inner.is_array() || enumerated {
-                    enumerations(types, entry, inner, &format!("{path}{dot}{name}"), out);
+                    if !root {
+                        path.push('.');
+                    }
+                    path.push_str(name);
+                    enumerations(types, entry, inner, path, out);
+                    path.truncate(length);
                 }
             }
         }
         Value::Array(list) => {
             let Some(items) = of.items else { return };
             for (at, inner) in list.iter().enumerate() {
-                enumerations(types, items, inner, &format!("{path}[{at}]"), out);
+                // Writing into a text cannot fail.
+                let _ = write!(path, "[{at}]");
+                enumerations(types, items, inner, path, out);
+                path.truncate(length);
             }
         }
         Value::String(text) if !text.is_empty() => {
-            let allowed = of.rules.as_ref().and_then(|rules| rules.schema.get("enum")).and_then(Value::as_array);
+            let allowed = of.rules.as_ref().and_then(|rules| rules.allowed.as_ref());
             if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(value)) {
-                let shown: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-                let detail = format!("Unsupported value: {value}: supported values: {}", shown.join(", "));
-                out.push(FieldError { field: path.to_owned(), reason: Reason::NotSupported, detail });
+                let detail = format!("Unsupported value: {value}: supported values: {}", shown(allowed));
+                out.push(FieldError { field: path.clone(), reason: Reason::NotSupported, detail });
             }
         }
         _ => {}
