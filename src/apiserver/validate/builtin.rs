@@ -38,6 +38,13 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value, out: 
     }
 }
 
+/// Checks what a write of the status alone may break.
+pub(super) fn check_status(resource: &Resource, new: &Value, out: &mut Vec<FieldError>) {
+    if resource.group.is_empty() && resource.kind == "Namespace" {
+        phase(new, out);
+    }
+}
+
 fn absent(value: &Value) -> bool {
     match value {
         Value::Null => true,

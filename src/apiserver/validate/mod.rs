@@ -94,7 +94,9 @@ pub(in crate::apiserver) fn validate(
     if resource.custom {
         structural::custom(types, id, new, kept, &mut out);
     } else {
-        if !kept.spec && !kept.rest {
+        if kept.spec || kept.rest {
+            builtin::check_status(resource, new, &mut out);
+        } else {
             builtin::check(resource, old, new, &mut out);
         }
         structural::enumerations(types, id, new, &mut String::new(), &mut out);
