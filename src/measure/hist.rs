@@ -73,8 +73,8 @@ impl Histogram {
     }
 }
 
-/// What a histogram says in a record. All values are null when there are no samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What a histogram says, in the words of a record. Values are null when there are no samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Quantiles {
     /// Samples.
     pub count: u64,

@@ -253,20 +253,9 @@ pub struct Times {
 /// A distribution of times. Values are null when there are no samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
-    /// Samples.
-    pub count: u64,
-    /// Smallest, seconds.
-    pub min_s: Option<f64>,
-    /// Median, seconds.
-    pub p50_s: Option<f64>,
-    /// 90th percentile, seconds.
-    pub p90_s: Option<f64>,
-    /// 99th percentile, seconds.
-    pub p99_s: Option<f64>,
-    /// 99.9th percentile, seconds.
-    pub p999_s: Option<f64>,
-    /// Largest, seconds.
-    pub max_s: Option<f64>,
+    /// What the samples say.
+    #[serde(flatten)]
+    pub quantiles: Quantiles,
     /// How the times were come by.
     pub provenance: Provenance,
 }
@@ -274,9 +263,16 @@ pub struct Latency {
 impl Latency {
     /// What a histogram says.
     #[must_use]
-    pub const fn new(q: Quantiles, provenance: Provenance) -> Self {
-        let Quantiles { count, min_s, p50_s, p90_s, p99_s, p999_s, max_s } = q;
-        Self { count, min_s, p50_s, p90_s, p99_s, p999_s, max_s, provenance }
+    pub const fn new(quantiles: Quantiles, provenance: Provenance) -> Self {
+        Self { quantiles, provenance }
+    }
+}
+
+impl std::ops::Deref for Latency {
+    type Target = Quantiles;
+
+    fn deref(&self) -> &Quantiles {
+        &self.quantiles
     }
 }
 
