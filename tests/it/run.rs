@@ -211,6 +211,36 @@ fn a_run_ends_with_every_app_healthy_and_a_complete_result() {
 }
 
 #[test]
+fn flux_objects_of_reference_mode_come_change_and_go_with_the_timeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = folder.path().join("reference.yaml");
+    let step = |at: &str, change: &str| format!("\n    - at: {at}\n      change: {{ {change} }}");
+    let changes = [
+        step("0s", "install: {}"),
+        step("3s", "scale: { addon: ingress, values: { level: \"2\" } }"),
+        step("6s", "decommission: { addon: ingress }"),
+    ];
+    let text = fs::read_to_string(smoke()).unwrap();
+    let text = text.replace("versions: [v1.0.0]", "versions: [v1.0.0]\n      mode: reference");
+    let text = text.replace("\n    - at: 0s\n      change: { install: {} }", &changes.concat());
+    fs::write(&scenario, text).unwrap();
+    let output = run(&scenario, &folder.path().join("result"));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let counts = &record["counts"];
+    assert_eq!((&record["status"], &counts["changes"], &counts["failed"]), (&"complete".into(), &60.into(), &0.into()));
+    assert_eq!(counts["apps"], 0, "all are decommissioned");
+    assert_eq!(record.pointer("/latency_by/decommission/end_to_end/count"), Some(&20.into()));
+    // Who survives to be counted depends on how busy the machine is; the others were overtaken.
+    let ended = record.pointer("/latency/end_to_end/count").unwrap().as_u64().unwrap();
+    assert_eq!(ended + counts["superseded"].as_u64().unwrap(), 60);
+    let harness = |verb, resource| calls(&record, "harness", verb, resource, None);
+    assert!(harness("apply", "kustomizations") >= 40 && harness("apply", "gitrepositories") >= 40);
+    assert!(harness("delete", "kustomizations") >= 20 && harness("delete", "gitrepositories") >= 20);
+    assert_eq!(calls(&record, "manager", "apply", "kustomizations", None), 0, "the manager only looks");
+}
+
+#[test]
 fn a_bad_scenario_is_bad_input_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let scenario = folder.path().join("bad.yaml");
