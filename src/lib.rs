@@ -12,8 +12,8 @@
 //! [`scenario`] reads YAML into a validated value; [`fleet`] draws clusters, apps and changes from it; [`topology`] assigns
 //! clusters to managers. [`reconcile`] is the manager's logic, [`model`] the Flux controllers and workloads, both as step
 //! machines that ask for [`calls`] and are told replies. [`apiserver`] is where objects live. [`drive`] lets all of them run,
-//! in processes and over sockets (`live`) or on a simulated clock (`virtual_time`, for tests: no command uses it yet).
-//! [`measure`] turns what happened into figures, [`record`] keeps them, [`compare`] judges several of them, [`report`] shows them; [`cli`] is the only place
+//! in processes and over sockets (`live`) or on a simulated clock (`virtual_time`). [`measure`] turns what happened into
+//! figures, [`record`] keeps them, [`compare`] judges several of them, [`report`] shows them; [`cli`] is the only place
 //! that prints.
 //!
 //! Imports point backwards along the flow; `tests/it/walls.rs` enforces it.

@@ -106,6 +106,12 @@ impl Kind {
         Self::all().find(|k| k.info().plural == plural && k.info().group == group)
     }
 
+    /// Its place in the table: small and dense.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
     /// Every kind of the table.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..KINDS.len()).filter_map(|index| u16::try_from(index).ok()).map(Self)

@@ -1,12 +1,14 @@
 //! `run SCENARIO`: the main job.
 
+mod simulated;
+
 use super::Failure;
 use super::output::{self, Output};
 use super::progress::Screen;
 use crate::drive::live::budget::TooMuch;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
-use crate::record::{self, Folder, Ran, Reason, RecordError, RunRecord};
+use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
 use crate::scenario::{self, Expect, Scenario};
 use crate::units::Span;
 use crate::{clock, report, topology};
@@ -15,12 +17,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// The file of all objects at the end.
+const OBJECTS: &str = "objects.json";
+
 /// The clocks of this version.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum ClockArg {
     /// Real processes and sockets
     #[default]
     Real,
+    /// Simulated time: the same reconciler and rules, no sockets, a digest that is always the same
+    Virtual,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,17 +49,22 @@ pub(super) struct Args {
     /// How the record is printed on standard output
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+    /// Keep all objects of all clusters as they are at the end, in objects.json
+    #[arg(long)]
+    objects: bool,
     /// No progress, only the result
     #[arg(short, long)]
     quiet: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let ClockArg::Real = args.clock;
     let mut sets = args.sets.clone();
     sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
     let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
     let world = Arc::new(World::generate(&scenario));
+    if matches!(args.clock, ClockArg::Virtual) {
+        return simulated::run(args, &scenario, &world);
+    }
     live::fits(&scenario, &world).map_err(too_much)?;
     let started = clock::unix();
     let begun = record::begin(&scenario, started, record::Clock::Real, record::Observer::CommitLog);
@@ -60,7 +72,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let folder = Folder::create(&path, &begun).map_err(cannot_write)?;
     let private = tempfile::Builder::new().prefix("flamboyance-").tempdir()?;
     let mut screen = Screen::new(args.quiet, scenario.run.timeout);
-    let ran = live::run(&scenario, &world, private.path(), &mut |progress, since| screen.show(&progress, since));
+    let ran = live::run(&scenario, &world, private.path(), args.objects, &mut |progress, since| {
+        screen.show(&progress, since)
+    });
     screen.end();
     let outcome = match ran {
         Ok(outcome) => outcome,
@@ -68,7 +82,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     let record = deliver(folder, begun, &scenario, &world, &outcome)?;
     output::print(&output::record(&record, args.output, output::style(true))?)?;
-    Ok(told(&path, &outcome, &record, &scenario.expect, args.quiet))
+    let complaints = &outcome.observed.complaints;
+    let unmet = tell(&path, complaints, &record, &scenario.expect, args.quiet);
+    Ok(exit_code(outcome.ending, &record, unmet))
 }
 
 /// Too large a scenario is the user's to change; open files are the machine's to allow.
@@ -95,7 +111,7 @@ fn not_begun(folder: Folder, mut begun: RunRecord, error: CrewError) -> Failure 
 }
 
 fn deliver(
-    folder: Folder,
+    mut folder: Folder,
     begun: RunRecord,
     scenario: &Scenario,
     world: &World,
@@ -119,8 +135,12 @@ fn deliver(
         time_of_day: outcome.time_of_day,
         simulated: None,
         shutdown: outcome.shutdown,
+        assumptions: &[],
     };
     let record = record::finish(begun, scenario, &ran);
+    if let Some(state) = &outcome.state {
+        folder.write(OBJECTS, FileKind::Objects, state.to_string().as_bytes()).map_err(cannot_write)?;
+    }
     let usages: Vec<_> = observed.processes.iter().map(|(usage, _)| usage).collect();
     report::deliver(folder, record, &observed.outcome, &usages, outcome.epoch, &scenario.effective)
         .map_err(cannot_write)
@@ -153,14 +173,14 @@ fn cannot_write(error: RecordError) -> Failure {
     }
 }
 
-/// Says on standard error where the result is and what went wrong; chooses the exit code.
-fn told(path: &Path, outcome: &Outcome, record: &RunRecord, expect: &Expect, quiet: bool) -> ExitCode {
+/// Says on standard error where the result is and what went wrong; whether the scenario expected something else.
+fn tell(path: &Path, complaints: &[String], record: &RunRecord, expect: &Expect, quiet: bool) -> bool {
     let mut out = std::io::stderr().lock();
     let mut say = |line: &str| {
         // Nobody reads: nobody needs to know.
         let _ = writeln!(out, "{line}");
     };
-    for complaint in &outcome.observed.complaints {
+    for complaint in complaints {
         say(&format!("flamboyance: {complaint}"));
     }
     if record.reason == Some(Reason::DiskFull) {
@@ -176,14 +196,18 @@ fn told(path: &Path, outcome: &Outcome, record: &RunRecord, expect: &Expect, qui
     for line in &unmet {
         say(&format!("flamboyance: {line}"));
     }
-    match (outcome.ending, record.status) {
+    !unmet.is_empty()
+}
+
+fn exit_code(ending: Ending, record: &RunRecord, unmet: bool) -> ExitCode {
+    match (ending, record.status) {
         (Ending::Interrupted, _) => ExitCode::from(130),
         (Ending::TimedOut, _) => ExitCode::from(4),
         (Ending::ChildDied, _) => ExitCode::from(3),
         (Ending::Settled, record::Status::Invalid) => ExitCode::from(5),
         (Ending::Settled, record::Status::Partial) => ExitCode::from(3),
-        (Ending::Settled, _) if unmet.is_empty() => ExitCode::SUCCESS,
-        (Ending::Settled, _) => ExitCode::from(1),
+        (Ending::Settled, _) if unmet => ExitCode::from(1),
+        (Ending::Settled, _) => ExitCode::SUCCESS,
     }
 }
 

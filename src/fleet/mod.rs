@@ -185,6 +185,12 @@ impl World {
         values.into_iter().map(|(name, value)| (name.clone(), self.clusters.render(value, cluster))).collect()
     }
 
+    /// Whether what a target lays over the add-on's own values differs from cluster to cluster.
+    #[must_use]
+    pub fn values_are_templates(&self, target: Target) -> bool {
+        self.values.get(target.values).values().any(|value| value.contains('{'))
+    }
+
     /// The destination namespaces of the catalogue, which exist on every cluster before the first change.
     #[must_use]
     pub fn namespaces(&self) -> std::collections::BTreeSet<&str> {

@@ -27,10 +27,11 @@ const LIMITING: f64 = 0.85;
 
 /// Finds what limited the busy part of a run.
 ///
-/// `busy` is from the first change to the end of the last, `concurrency` the rounds that a manager runs at once.
+/// `host` is the machine, if the run waited for it; `busy` is from the first change to the end of the last, `concurrency`
+/// the rounds that a manager runs at once.
 #[must_use]
-pub fn find(outcome: &Outcome, usages: &[Usage], host: &Host, busy: Span, concurrency: u32) -> Limit {
-    let mut candidates = vec![cpu(usages, host)];
+pub fn find(outcome: &Outcome, usages: &[Usage], host: Option<&Host>, busy: Span, concurrency: u32) -> Limit {
+    let mut candidates: Vec<Limit> = host.map(|host| cpu(usages, host)).into_iter().collect();
     candidates.extend(workers(outcome, busy, concurrency));
     candidates.extend(throttling(outcome));
     let most = candidates.iter().max_by(|a, b| a.share.total_cmp(&b.share));
@@ -115,7 +116,7 @@ mod tests {
             samples: Vec::new(),
         };
         let host = Host { cpus: 2, busy_share, ..Host::default() };
-        let limit = find(&outcome, &[usage], &host, Span::from_secs(10), 2);
+        let limit = find(&outcome, &[usage], Some(&host), Span::from_secs(10), 2);
         assert_eq!((limit.resource.as_str(), limit.place.as_str()), expected, "{limit:?}");
     }
 

@@ -251,6 +251,8 @@ pub struct Audited<'a> {
     pub debug_build: bool,
     /// The build has uncommitted changes.
     pub dirty_build: bool,
+    /// The run waited for this machine; a simulation does not, whatever else the machine does.
+    pub real_clock: bool,
 }
 
 /// Above these shares of CPU time a run is suspect; assumed, to be revised with twin runs.
@@ -283,10 +285,10 @@ pub fn audit(run: &Audited<'_>) -> Vec<Warning> {
     found_if(progress.double_owned > 0, Warning::DoubleOwned { count: progress.double_owned });
     found_if(run.debug_build, Warning::DebugBuild);
     let share = run.host.busy_share;
-    found_if(share >= SATURATED, Warning::HostSaturated { share });
+    found_if(run.real_clock && share >= SATURATED, Warning::HostSaturated { share });
     let (ours, harness) = shares(run);
-    found_if(share - ours >= SHARED, Warning::HostShared { share: share - ours });
-    found_if(harness > HARNESS, Warning::HarnessHeavy { share: harness });
+    found_if(run.real_clock && share - ours >= SHARED, Warning::HostShared { share: share - ours });
+    found_if(run.real_clock && harness > HARNESS, Warning::HarnessHeavy { share: harness });
     let (available, memory) = (run.available_min, run.host.memory_bytes);
     found_if((available as f64) < memory as f64 * MEMORY_LEFT, Warning::MemoryLow { available, memory });
     found_if(p99 > LAG, Warning::GeneratorLag { p99, max });
@@ -298,7 +300,7 @@ pub fn audit(run: &Audited<'_>) -> Vec<Warning> {
     let superseded = progress.superseded;
     found_if(superseded * 10 > progress.changes, Warning::ManySuperseded { count: superseded, all: progress.changes });
     let by = Span(run.wall.0.abs_diff(run.time_of_day.0));
-    found_if(by > Span::from_millis(500) && by.0 > run.wall.0 / 100, Warning::ClockUnsteady { by });
+    found_if(run.real_clock && by > Span::from_millis(500) && by.0 > run.wall.0 / 100, Warning::ClockUnsteady { by });
     found_if(progress.finished < 1_000, Warning::FewSamples { count: progress.finished });
     found_if(run.dirty_build, Warning::DirtyBuild);
     found.sort_by_key(Warning::severity);
@@ -367,6 +369,7 @@ mod tests {
             time_of_day: Span::from_secs(10),
             debug_build: false,
             dirty_build: false,
+            real_clock: true,
         };
         change(&mut outcome, &mut usages, &mut host, &mut run);
         let run = Audited { outcome: &outcome, usages: &usages, host: &host, ..run };

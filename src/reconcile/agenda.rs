@@ -3,7 +3,7 @@
 //! In: what the watches tell, the outcomes of rounds, the time. Out: the reason of the next round, and adds to the work
 //! queue. Forty bytes per app.
 
-use super::{Outcome, Queue, Resync, Verdict, Why};
+use super::{Health, Outcome, Queue, Resync, Verdict, Why};
 use crate::units::{Span, Time};
 
 /// See the module head.
@@ -44,5 +44,29 @@ impl Agenda {
         if let Some(at) = again.into_iter().chain(self.resync_at).min() {
             queue.add_after(key, at.since(now).max(Span(1)), now);
         }
+    }
+}
+
+/// What of a Flux object an app's status depends on. `T` stands for a text: the text itself, or its fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance<T> {
+    /// Its health.
+    pub health: Option<Health>,
+    /// It is on its way out.
+    pub deleting: bool,
+    /// The revision it stands at.
+    pub revision: T,
+    /// The text shown with its health.
+    pub message: T,
+}
+
+impl<T: PartialEq> Glance<T> {
+    /// Whether what is seen now is worth a look at the app. Texts of progress come and go with every reconcile.
+    #[must_use]
+    pub fn is_news(&self, before: &Self) -> bool {
+        before.health != self.health
+            || before.deleting != self.deleting
+            || before.revision != self.revision
+            || self.health != Some(Health::Progressing) && before.message != self.message
     }
 }

@@ -24,7 +24,7 @@ mod status;
 mod translate;
 mod values;
 
-pub use agenda::Agenda;
+pub use agenda::{Agenda, Glance};
 pub use compare::{LAST_APPLIED, apply_patch, covers};
 pub use health::{Facts, Health, Ready, assess, worst};
 pub use limiter::TokenBucket;

@@ -52,6 +52,8 @@ pub struct Ran<'a> {
     pub simulated: Option<Span>,
     /// From then until every process was gone.
     pub shutdown: Span,
+    /// What was taken for granted beside what the scenario says.
+    pub assumptions: &'a [Assumption],
 }
 
 /// The record of a run that starts at `started` (nanoseconds since 1970): partial until [`finish`].
@@ -114,8 +116,12 @@ pub fn finish(begun: RunRecord, scenario: &Scenario, ran: &Ran<'_>) -> RunRecord
         time_of_day: ran.time_of_day,
         debug_build: begun.build.profile == "debug" && begun.clock == Clock::Real,
         dirty_build: begun.build.dirty,
+        real_clock: begun.clock == Clock::Real,
     });
-    let processes: Vec<_> = ran.processes.iter().map(|(usage, figures)| process(usage, figures)).collect();
+    let processes: Vec<_> = ran.processes.iter().map(|(usage, figures)| process(usage, figures, begun.clock)).collect();
+    // A simulation does not wait for this machine.
+    let host = (begun.clock == Clock::Real).then_some(&ran.host);
+    let busy = ran.simulated.unwrap_or(ran.wall);
     RunRecord {
         status,
         reason,
@@ -131,7 +137,8 @@ pub fn finish(begun: RunRecord, scenario: &Scenario, ran: &Ran<'_>) -> RunRecord
         generator_lag: Latency::new(outcome.lag.quantiles(), Provenance::Measured),
         processes,
         managers: managers(ran, begun.provenance),
-        limit: Some(limit::find(outcome, &usages, &ran.host, ran.wall, scenario.manager.concurrency)),
+        limit: Some(limit::find(outcome, &usages, host, busy, scenario.manager.concurrency)),
+        assumptions: begun.assumptions.iter().chain(ran.assumptions).cloned().collect(),
         host: ran.host.clone(),
         warnings: warnings.iter().map(warning).collect(),
         ..begun
@@ -242,11 +249,12 @@ fn hops(hops: &Hops, clock: Clock) -> BTreeMap<String, Latency> {
     Hop::ALL.into_iter().map(|hop| (hop.name().to_owned(), latency(hop))).collect()
 }
 
-fn process(usage: &Usage, figures: &Figures) -> ProcessRecord {
+fn process(usage: &Usage, figures: &Figures, clock: Clock) -> ProcessRecord {
+    let simulated = clock == Clock::Virtual && usage.role != Role::Harness;
     ProcessRecord {
         name: usage.name.clone(),
         role: usage.role,
-        provenance: Provenance::Measured,
+        provenance: if simulated { Provenance::Modelled } else { Provenance::Measured },
         cpu_s: usage.cpu().as_secs_f64(),
         user_s: usage.user.as_secs_f64(),
         sys_s: usage.sys.as_secs_f64(),

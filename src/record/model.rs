@@ -178,6 +178,8 @@ pub enum Reason {
     RecordsDropped,
     /// A process could not be started, or did not answer.
     SetupFailed,
+    /// Nothing was left that could ever happen, and yet something was awaited; virtual runs only.
+    Stuck,
 }
 
 /// How a number was come by.
@@ -406,6 +408,8 @@ pub enum FileKind {
     Processes,
     /// The effective scenario, YAML.
     Scenario,
+    /// All objects of all API servers at the end, JSON: lists by cluster.
+    Objects,
     /// The report for people, HTML.
     Report,
 }

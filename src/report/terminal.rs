@@ -52,6 +52,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::ChildDied => "a process died",
         Reason::DiskFull => "disk full",
         Reason::RecordsDropped => "measuring records were lost",
+        Reason::Stuck => "nothing left to happen",
         Reason::SetupFailed => "setup failed",
     }
 }

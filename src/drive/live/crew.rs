@@ -81,8 +81,15 @@ pub(super) struct Crew {
     pub(super) members: Vec<Member>,
     folder: PathBuf,
     scenario: PathBuf,
+    /// API servers write their objects at their end.
+    objects: bool,
     pub(super) hub: Access,
     pub(super) leaves: Access,
+}
+
+/// Where an API server of a run writes its objects.
+pub(super) fn objects_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.objects.json"))
 }
 
 /// How long a child may take to be ready.
@@ -98,6 +105,7 @@ impl Crew {
     pub(super) fn muster(
         scenario: &crate::scenario::Scenario,
         folder: &Path,
+        objects: bool,
         events: &SyncSender<Event>,
         heard: &Receiver<Event>,
     ) -> Result<Self, CrewError> {
@@ -109,6 +117,7 @@ impl Crew {
             members: Vec::new(),
             folder: folder.to_owned(),
             scenario: scenario_file,
+            objects,
             hub: nowhere.clone(),
             leaves: nowhere,
         };
@@ -142,6 +151,7 @@ impl Crew {
             leaves: (role == "hub").then(|| self.leaves.clone()),
             hub: (role == "manager").then(|| self.hub.clone()),
             shard,
+            objects: self.objects.then(|| objects_of(&self.folder, name)),
         };
         settings::write(&path, &settings)
             .map_err(|e| CrewError::Settings { folder: self.folder.clone(), message: e.to_string() })?;

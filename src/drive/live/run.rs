@@ -62,6 +62,8 @@ pub struct Outcome {
     pub time_of_day: Span,
     /// When the first change was due.
     pub epoch: Time,
+    /// All objects at the end by cluster, if they were asked for.
+    pub state: Option<serde_json::Value>,
 }
 
 /// Flux objects of an app beside what it installs: source, workload, and the chart of a Helm release; the ReplicaSets and
@@ -91,7 +93,7 @@ pub fn fits(scenario: &Scenario, world: &World) -> Result<(), TooMuch> {
 const WATCHED_KINDS: u64 = 4;
 
 /// Runs a scenario with real processes and sockets. `folder` is private and survives the run; `progress` is told how it
-/// goes, some times per second.
+/// goes, some times per second. With `state`, all objects are kept as they are at the end.
 ///
 /// # Errors
 /// When the processes do not come up. Whatever happens later is an [`Ending`].
@@ -99,6 +101,7 @@ pub fn run(
     scenario: &Arc<Scenario>,
     world: &Arc<World>,
     folder: &Path,
+    state: bool,
     progress: &mut dyn FnMut(Progress, Span),
 ) -> Result<Outcome, CrewError> {
     let (events, heard) = sync_channel(WAITING);
@@ -110,7 +113,7 @@ pub fn run(
         .map_err(|source| CrewError::Start { name: "the driver".to_owned(), source })?;
     runtime.spawn(interruptions(Events(events.clone())));
     let began = clock::now();
-    let crew = Crew::muster(scenario, folder, &events, &heard)?;
+    let crew = Crew::muster(scenario, folder, state, &events, &heard)?;
     let setup = clock::now().since(began);
     let catalogue = Arc::new(Catalogue::new(&scenario.addons));
     let epoch = clock::now() + Span::from_millis(20);
@@ -139,8 +142,19 @@ pub fn run(
         shutdown: gone.since(ended),
         time_of_day: day.since(epoch_day),
         epoch,
+        state: state.then(|| read_state(folder)),
         observed: watch.observation.finish(gone, harness, Figures::of_tally(&tally.lock())),
     })
+}
+
+/// What the API servers wrote at their end; nothing of one that could not.
+fn read_state(folder: &Path) -> serde_json::Value {
+    let mut all = serde_json::Map::new();
+    for server in ["hub", "leaves"] {
+        let text = std::fs::read(super::crew::objects_of(folder, server)).unwrap_or_default();
+        all.extend(serde_json::from_slice::<serde_json::Map<_, _>>(&text).unwrap_or_default());
+    }
+    all.into()
 }
 
 async fn interruptions(events: Events) {

@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) hub: Option<Access>,
     /// Which manager this is, counted from 0.
     pub(crate) shard: u32,
+    /// Where an API server writes all its objects at its end, if they are wanted.
+    pub(crate) objects: Option<PathBuf>,
 }
 
 /// How the API servers of one process are reached.

@@ -1,188 +1,241 @@
-//! Virtual runs: the same machines on a simulated clock.
+//! Virtual runs: the same scenario, the same machines, on a simulated clock.
 //!
-//! In: what users write on leaves, new commits, constant latencies. Out: the state of every leaf, and a digest of its
-//! transitions (time, object, what was written), equal for equal inputs. A small engine: one binary heap, no cost model.
-//! Each batch of calls arrives at its leaf after the latency and is answered then, by the object-life rules of the mock
-//! server (`apiserver::life`) on headers without payload.
+//! In: a scenario and its world. Out: what happened, as a live run would have observed it, and a digest of all transitions
+//! (time, entity, what it became) that is equal for equal inputs on any machine. It never waits, draws nothing but by
+//! `seed`, and touches no file, socket or clock: whoever calls measures what it cost.
+//!
+//! ```text
+//! event    what happens; queue: in which order      ground   what never changes: world, rules of kinds, costs
+//! changes  the harness: the timeline, open loop     hub      Applications as headers
+//! rounds   managers: watches, queues, rounds        leaf     Flux objects and installed ones as headers, controllers
+//! shape    Application -> Flux specs, once per shape digest  one number for everything that happened
+//! ```
+//!
+//! Objects have no payload: their content is a fingerprint, their life follows the rules of the mock server
+//! (`apiserver::life`) in the order of arrival. What things cost is `model::prices`: a call occupies a core of its server, a
+//! manager has one core for what it does about what it hears. A cluster's own informers see a commit at once; calls and
+//! watch events of managers and of the harness travel one network each way.
 
+mod changes;
+mod digest;
+mod event;
+mod ground;
+mod hub;
 mod leaf;
+mod manager;
+mod objects;
+pub mod queue;
+mod rounds;
+mod shape;
+mod sim;
+mod tally;
 
+#[cfg(test)]
+mod swarm;
 #[cfg(test)]
 mod tests;
 
-pub use leaf::Stored;
-
-use crate::apiserver::schema::Catalog;
-use crate::calls::Kind;
-use crate::ids::AddonId;
-use crate::model::flux::{Op, PassId, Step, World};
-use crate::scenario::Delay;
+use crate::calls::Tally;
+use crate::fleet::World;
+use crate::measure::{self, Progress};
+use crate::model::prices::Prices;
+use crate::scenario::{Action, Scenario};
 use crate::units::{Span, Time};
-use leaf::Leaf;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use ground::Ground;
+pub use queue::Engine;
+use sim::Simulation;
+use std::ops::ControlFlow;
 
-/// What happens to a leaf.
+/// How a scenario is simulated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// What things cost.
+    pub prices: Prices,
+    /// The queue of events.
+    pub engine: Engine,
+    /// All objects are wanted at the end.
+    pub state: bool,
+}
+
+/// How a simulation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every change reached its end and every app is healthy.
+    Settled,
+    /// The scenario's timeout came first.
+    TimedOut,
+    /// Whoever watches had enough.
+    Interrupted,
+    /// Nothing will ever happen again, and yet something is awaited.
+    Stuck,
+}
+
+/// What a simulation came to.
 #[derive(Debug)]
-enum Event {
-    /// A queue or timer of its controllers may have something to run.
-    Turn,
-    /// A batch of calls arrives and is answered.
-    Arrive(PassId, Vec<Op>),
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// What the changes came to.
+    pub measured: measure::Outcome,
+    /// Digest of all transitions.
+    pub digest: u64,
+    /// Events of the engine.
+    pub events: u64,
+    /// From the first change on, on the simulated clock.
+    pub simulated: Span,
+    /// Calls of the harness.
+    pub harness: Tally,
+    /// Calls of all clusters' own controllers.
+    pub controllers: Tally,
+    /// What each manager did.
+    pub managers: Vec<ManagerOutcome>,
+    /// Objects in the hub's store at their most, and in those of all leaves.
+    pub objects: [u64; 2],
+    /// Watch events that the hub sent, to all managers.
+    pub hub_events: u64,
+    /// All objects at the end by cluster, if they were asked for.
+    pub state: Option<serde_json::Value>,
+    /// Changes that were refused, in words.
+    pub refused: Vec<String>,
 }
 
-/// An event and its place in time; ties go by order of creation.
+/// What one manager did, beside what the ledger knows.
 #[derive(Debug)]
-struct Entry {
-    at: Time,
-    nth: u64,
-    leaf: usize,
-    event: Event,
+pub struct ManagerOutcome {
+    /// Its calls.
+    pub calls: Tally,
+    /// Watches that it holds.
+    pub watches: u64,
+    /// Watch events that it received.
+    pub watch_events: u64,
+    /// Apps that it knows.
+    pub apps: u64,
+    /// Objects that it knows, those apps among them.
+    pub objects: u64,
+    /// CPU time that it took.
+    pub cpu: Span,
 }
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.nth) == (other.at, other.nth)
-    }
+/// Why a scenario cannot be simulated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Impossible {
+    /// It hurts processes.
+    #[error(
+        "the timeline hurts a process at {at}: faults are played on the real clock only; leave --clock virtual out, or the fault"
+    )]
+    Fault {
+        /// When.
+        at: Span,
+    },
+    /// It has apps that nobody here would bring about.
+    #[error(
+        "add-on {addon} has ordinary Applications: nobody in a simulation would bring it about; change its mode, or leave it out"
+    )]
+    Unmanaged {
+        /// Which.
+        addon: String,
+    },
+    /// Memory.
+    #[error(
+        "this simulation needs about {need_mib} MiB and the machine has {have_mib} MiB available: {clusters} clusters x \
+         {LEAF_BYTES} B + {apps} apps x {APP_BYTES} B; lower fleet.clusters"
+    )]
+    Memory {
+        /// Needed, MiB.
+        need_mib: u64,
+        /// Available, MiB.
+        have_mib: u64,
+        /// Clusters.
+        clusters: u64,
+        /// Apps, existing or not.
+        apps: u64,
+    },
 }
 
-impl Eq for Entry {}
+/// What a leaf and an app hold in memory.
+const LEAF_BYTES: u64 = 4 << 10;
+const APP_BYTES: u64 = 4 << 10;
 
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+/// Whether a scenario can be simulated with so much memory.
+///
+/// # Errors
+/// The first reason why not.
+pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64) -> Result<(), Impossible> {
+    if let Some(step) = scenario.timeline.iter().find(|step| matches!(step.action, Action::Fault { .. })) {
+        return Err(Impossible::Fault { at: step.at });
     }
+    for addon in &scenario.addons {
+        if !addon.flux_subsystem {
+            return Err(Impossible::Unmanaged { addon: addon.name.clone() });
+        }
+    }
+    let (clusters, apps) = (u64::from(world.clusters().len()), world.app_ids() as u64);
+    let need = clusters * LEAF_BYTES + apps * APP_BYTES;
+    if need > memory_bytes {
+        let (need_mib, have_mib) = (need >> 20, memory_bytes >> 20);
+        return Err(Impossible::Memory { need_mib, have_mib, clusters, apps });
+    }
+    Ok(())
 }
 
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.nth).cmp(&(other.at, other.nth))
+/// What a simulation that did not settle was waiting for, one sentence each.
+#[must_use]
+pub fn awaited(world: &World, outcome: &Outcome) -> Vec<String> {
+    let (measured, at) = (&outcome.measured, outcome.simulated);
+    let mut all = Vec::new();
+    if outcome.ending == Ending::Stuck {
+        all.push(format!("nothing is left that could happen after {at} of simulated time"));
     }
+    if matches!(outcome.ending, Ending::Settled | Ending::Interrupted) {
+        return all;
+    }
+    let unhealthy: Vec<String> = measured.unhealthy.iter().map(|app| world.app_name(*app)).collect();
+    let count = measured.progress.apps - measured.progress.healthy;
+    if count > 0 {
+        all.push(format!("{count} apps are not healthy, such as {}", unhealthy.join(", ")));
+    }
+    let change = |change: &measure::Change| {
+        format!("{} of {} from {}", change.kind.name(), world.app_name(change.app), change.intended.since(Time(0)))
+    };
+    let open: Vec<String> = measured.unfinished.iter().map(change).collect();
+    if !open.is_empty() {
+        all.push(format!("{} changes never ended, such as {}", measured.progress.open(), open.join(", ")));
+    }
+    if let Some(longest) = measured.windows.last().filter(|window| window.queue > 0) {
+        let most = measured.shards.iter().map(|shard| shard.queue_max).max().unwrap_or(0);
+        all.push(format!("{} apps wait in the managers' queues, {most} at most", longest.queue));
+    }
+    all
 }
 
-/// Leaves on a simulated clock.
-#[derive(Debug)]
-pub struct Engine {
-    world: World,
-    leaves: Vec<Leaf>,
-    heap: BinaryHeap<Reverse<Entry>>,
-    now: Time,
-    events: u64,
-    latency: Span,
-}
+/// Whoever watches is told after so many events.
+const TOLD_EVERY: u64 = 1 << 16;
 
-impl Engine {
-    /// So many empty leaves that serve the kinds of `catalog`. A batch of calls takes `latency`, pods `ready`.
-    #[must_use]
-    pub fn new(world: World, catalog: &Catalog, leaves: usize, latency: Span, ready: Delay) -> Self {
-        let leaves = (0..leaves as u64).map(|id| Leaf::new(&world, catalog.clone(), id, ready)).collect();
-        Self { world, leaves, heap: BinaryHeap::new(), now: Time(0), events: 0, latency }
-    }
-
-    /// Now.
-    #[must_use]
-    pub const fn now(&self) -> Time {
-        self.now
-    }
-
-    /// Somebody writes the spec of a Flux object: created, changed, or as it was.
-    pub fn write(&mut self, leaf: usize, kind: Kind, namespace: &str, name: &str, spec: &serde_json::Value) {
-        self.leaves[leaf].write(&self.world, kind, namespace, name, spec, self.now);
-        self.push(leaf, self.now, Event::Turn);
-    }
-
-    /// Somebody deletes an object.
-    pub fn delete(&mut self, leaf: usize, kind: Kind, namespace: &str, name: &str) {
-        self.leaves[leaf].delete(kind, namespace, name, self.now);
-        self.push(leaf, self.now, Event::Turn);
-    }
-
-    /// A new commit of an add-on.
-    pub fn commit(&self, addon: AddonId) {
-        self.world.catalogue.commit(addon);
-    }
-
-    /// Lets time pass until an instant; what is due then has happened.
-    pub fn run(&mut self, until: Time) {
-        while self.heap.peek().is_some_and(|Reverse(entry)| entry.at <= until) {
-            let Some(Reverse(entry)) = self.heap.pop() else { break };
-            self.now = self.now.max(entry.at);
-            self.happen(entry.leaf, entry.event);
+/// Plays a scenario to its end. `progress` is told how it goes, and may end it.
+pub fn run(
+    scenario: &Scenario,
+    world: &World,
+    options: Options,
+    progress: &mut dyn FnMut(Progress, Span) -> ControlFlow<()>,
+) -> Outcome {
+    let mut simulation = Simulation::new(Ground::new(scenario, world, options.prices), options.engine);
+    simulation.begin();
+    let deadline = Time(0) + scenario.run.timeout;
+    let ending = loop {
+        if simulation.is_settled() {
+            break Ending::Settled;
         }
-        self.now = self.now.max(until);
-    }
-
-    fn happen(&mut self, at: usize, event: Event) {
-        let (world, now) = (&self.world, self.now);
-        let leaf = &mut self.leaves[at];
-        let mut asked = Vec::new();
-        match event {
-            Event::Turn => {
-                if leaf.armed == Some(now) {
-                    leaf.armed = None;
-                }
-                while let Some(pass) = leaf.controllers.runnable(world, now) {
-                    if let Step::Call(ops) = leaf.controllers.step(world, pass, &[], now) {
-                        asked.push((pass, ops));
-                    }
-                }
-            }
-            Event::Arrive(pass, ops) => {
-                let replies: Vec<_> = ops.iter().map(|op| leaf.answer(world, op, now)).collect();
-                if let Step::Call(ops) = leaf.controllers.step(world, pass, &replies, now) {
-                    asked.push((pass, ops));
-                }
-            }
+        if simulation.now >= deadline {
+            break Ending::TimedOut;
         }
-        leaf.roll_out(now);
-        let _measured_elsewhere = leaf.controllers.take_progress();
-        let next = leaf.next_deadline(world).map(|next| next.max(now));
-        let next = next.filter(|next| leaf.armed.is_none_or(|armed| *next < armed));
-        if next.is_some() {
-            leaf.armed = next;
+        if simulation.events.is_multiple_of(TOLD_EVERY)
+            && progress(simulation.ledger.progress(), simulation.now.since(Time(0))).is_break()
+        {
+            break Ending::Interrupted;
         }
-        for (pass, ops) in asked {
-            self.push(at, now + self.latency, Event::Arrive(pass, ops));
+        if !simulation.step() {
+            break Ending::Stuck;
         }
-        if let Some(next) = next {
-            self.push(at, next, Event::Turn);
-        }
-    }
-
-    fn push(&mut self, leaf: usize, at: Time, event: Event) {
-        self.events += 1;
-        self.heap.push(Reverse(Entry { at, nth: self.events, leaf, event }));
-    }
-
-    /// An object of a leaf.
-    #[must_use]
-    pub fn object(&self, leaf: usize, kind: Kind, namespace: &str, name: &str) -> Option<&Stored> {
-        self.leaves[leaf].object(kind, namespace, name)
-    }
-
-    /// Whether a Flux object is Ready at its generation.
-    #[must_use]
-    pub fn is_ready(&self, leaf: usize, kind: Kind, namespace: &str, name: &str) -> bool {
-        let controllers = &self.leaves[leaf].controllers;
-        let object = controllers.find(kind, namespace, name).and_then(|slot| controllers.object(slot));
-        object.is_some_and(|o| o.status.is_ready(o.meta.generation))
-    }
-
-    /// Calls answered so far.
-    #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.leaves.iter().map(|leaf| leaf.calls).sum()
-    }
-
-    /// Digest of all transitions so far.
-    #[must_use]
-    pub fn digest(&self) -> u64 {
-        self.leaves.iter().fold(0, |sum, leaf| sum.rotate_left(5) ^ leaf.transitions())
-    }
-
-    /// Digest of what is stored now, times and versions left out.
-    #[must_use]
-    pub fn state(&self) -> u64 {
-        self.leaves.iter().fold(0, |sum, leaf| sum.rotate_left(5) ^ leaf.state())
-    }
+    };
+    simulation.end(ending, options.state)
 }

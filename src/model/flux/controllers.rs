@@ -7,7 +7,7 @@ use super::object::{Meta, Object, Objects};
 use super::pass::{Context, Outcome, Pass, Progress, Step, key};
 use super::queue::{Queue, Timers};
 use super::spec::Spec;
-use super::{Change, Event, Reply, Slot, World};
+use super::{Change, Event, Op, Reply, Slot, World};
 use crate::calls::Kind;
 use crate::seed::Seed;
 use crate::units::{Span, Time};
@@ -260,6 +260,12 @@ impl Controllers {
     #[must_use]
     pub fn slot(&self, pass: PassId) -> Option<Slot> {
         self.passes.get(pass.0 as usize)?.as_ref().map(|p| p.slot)
+    }
+
+    /// The calls that a pass waits for, as its last step asked for them.
+    #[must_use]
+    pub fn asked(&self, pass: PassId) -> &[Op] {
+        self.passes.get(pass.0 as usize).and_then(Option::as_deref).map_or(&[], Pass::asked)
     }
 
     /// Takes a pass on: with the replies to its last calls, in their order, or with none when it was

@@ -31,6 +31,7 @@ pub use catalogue::{Build, Catalogue, Item, Revision};
 pub use controllers::{Controllers, PassId};
 pub use object::{Meta, Object};
 pub use pass::{Progress, Step};
+pub use render::Form;
 pub use status::{Artifact, Condition, ConditionType, Conditions, Fields, Reason, Snapshot, Status, Text, Truth};
 
 use crate::calls::{self, ContentId, Kind, ObjectId};

@@ -192,6 +192,11 @@ impl Pass {
         }
     }
 
+    /// The calls whose replies are awaited.
+    pub(super) fn asked(&self) -> &[Op] {
+        self.flying.as_ref().map_or(&[], |batch| &batch.ops)
+    }
+
     /// Takes replies (none at the begin and after a wait) and says what is next.
     pub(super) fn step(&mut self, cx: &mut Context<'_>, replies: &[Reply]) -> Step {
         let Some(mut work) = self.work.take() else { return Step::Done };

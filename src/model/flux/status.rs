@@ -135,6 +135,8 @@ pub struct Fields(u16);
 impl Fields {
     /// None.
     pub const NONE: Self = Self(0);
+    /// All of them.
+    pub const ALL: Self = Self(1023);
     /// `observedGeneration`.
     pub const GENERATION: Self = Self(1);
     /// `lastHandledReconcileAt`.

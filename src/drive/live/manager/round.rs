@@ -10,7 +10,8 @@ use super::{Shared, hub_problem};
 use crate::calls::{CallKey, Op, Reply, Target, Verb};
 use crate::clock;
 use crate::drive::live::net::{Answer as HttpAnswer, Route};
-use crate::measure::{RoundOutcome, Signal};
+use crate::drive::round_outcome;
+use crate::measure::Signal;
 use crate::reconcile::{Body, Next, Outcome, Reconcile, Verdict, View};
 use crate::units::{Span, Time};
 use bytes::{Bytes, BytesMut};
@@ -52,7 +53,7 @@ pub(super) async fn work(shared: &Shared) {
                 queue_wait: waited,
                 took: now.since(began),
                 calls: round.calls,
-                outcome: round.result(),
+                outcome: round_outcome(&round.outcome, round.refused),
             });
         }
     }
@@ -89,18 +90,6 @@ struct Round {
     calls: u32,
     /// The last code that was no success.
     refused: Option<u16>,
-}
-
-impl Round {
-    const fn result(&self) -> RoundOutcome {
-        match (self.outcome.verdict, self.refused) {
-            (Verdict::Failed, Some(409)) => RoundOutcome::Conflict,
-            (Verdict::Failed, Some(429)) => RoundOutcome::Throttled,
-            (Verdict::Failed, _) => RoundOutcome::Failed,
-            (_, _) if self.outcome.again.is_some() => RoundOutcome::Retry,
-            (_, _) => RoundOutcome::Ok,
-        }
-    }
 }
 
 async fn run(shared: &Shared, key: u32, start: Start) -> Round {

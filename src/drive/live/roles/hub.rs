@@ -33,7 +33,7 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     clusters.add(&base, Now::read());
     let server = serving::start(Arc::new(clusters), vec![(HUB.to_owned(), "")], Role::Hub, &stage.reporter)?;
     while stage.orders.recv().await.is_some() {}
-    server.close(Vec::new()).await;
+    server.close(stage.settings.objects.as_deref(), Vec::new()).await;
     Ok(())
 }
 

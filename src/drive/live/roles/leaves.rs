@@ -53,7 +53,7 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     }
     let figures = figures(&clusters, &model);
     model.stop();
-    server.close(vec![(Role::FluxModel, figures)]).await;
+    server.close(stage.settings.objects.as_deref(), vec![(Role::FluxModel, figures)]).await;
     Ok(())
 }
 

@@ -9,10 +9,12 @@ use crate::apiserver::listen::{Listen, raise_file_limit};
 use crate::apiserver::request;
 use crate::apiserver::tls::Authority;
 use crate::calls::{CallKey, Kind, Tally, Target, Verb};
+use crate::drive::live::driver::USER_AGENT;
 use crate::drive::live::notice::Notice;
 use crate::drive::live::reporter::Reporter;
 use crate::measure::{Figures, Role};
 use crate::units::Span;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -30,6 +32,7 @@ pub(super) struct Server {
     role: Role,
     target: Target,
     objects_max: Arc<AtomicU64>,
+    names: Vec<String>,
 }
 
 /// Starts to serve and tells the harness where. Names and Kubernetes versions are given in the order of the clusters.
@@ -42,6 +45,7 @@ pub(super) fn start(
     // The harness has compared the limit with the need already.
     let _limit = raise_file_limit();
     let server_error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
+    let called = names.iter().map(|(name, _)| name.clone()).collect();
     let authority = Arc::new(Authority::generate().map_err(|e| server_error(&e))?);
     let sites: Vec<Site> = names
         .into_iter()
@@ -64,7 +68,7 @@ pub(super) fn start(
     let target = if role == Role::Hub { Target::Hub } else { Target::Leaf };
     let objects_max = Arc::new(AtomicU64::new(clusters.objects()));
     tokio::spawn(count(Arc::clone(&clusters), Arc::clone(&objects_max)));
-    Ok(Server { serving, clusters, reporter: reporter.clone(), role, target, objects_max })
+    Ok(Server { serving, clusters, reporter: reporter.clone(), role, target, objects_max, names: called })
 }
 
 async fn count(clusters: Arc<Clusters>, most: Arc<AtomicU64>) {
@@ -76,8 +80,9 @@ async fn count(clusters: Arc<Clusters>, most: Arc<AtomicU64>) {
 }
 
 impl Server {
-    /// Stops serving and says what it counted, beside the figures of other roles of this process.
-    pub(super) async fn close(self, mut others: Vec<(Role, Figures)>) {
+    /// Stops serving and says what it counted, beside the figures of other roles of this process. All objects go to the
+    /// file `objects`, if they are wanted.
+    pub(super) async fn close(self, objects: Option<&Path>, mut others: Vec<(Role, Figures)>) {
         let reading = self.serving.counters().read();
         let tally = tally(&self.clusters, self.target, |_| true);
         others.push((
@@ -93,7 +98,47 @@ impl Server {
             },
         ));
         self.reporter.farewell(others);
+        if let Some(path) = objects
+            && let Err(error) = self.write_objects(path)
+        {
+            self.reporter.notice(Notice::Failed { message: format!("cannot write {}: {error}", path.display()) });
+        }
         self.serving.stop(GRACE).await;
+    }
+}
+
+/// The kinds that a run is about.
+const KINDS: [Kind; 12] = [
+    Kind::APPLICATION,
+    Kind::GIT_REPOSITORY,
+    Kind::OCI_REPOSITORY,
+    Kind::HELM_REPOSITORY,
+    Kind::HELM_CHART,
+    Kind::KUSTOMIZATION,
+    Kind::HELM_RELEASE,
+    Kind::CONFIG_MAP,
+    Kind::SERVICE_ACCOUNT,
+    Kind::SERVICE,
+    Kind::DEPLOYMENT,
+    Kind::REPLICA_SET,
+];
+
+impl Server {
+    fn write_objects(&self, path: &Path) -> std::io::Result<()> {
+        let mut all = serde_json::Map::new();
+        for (name, cluster) in self.names.iter().zip(self.clusters.iter()) {
+            let catalog = cluster.catalog();
+            let mut objects = Vec::new();
+            for info in KINDS.map(Kind::info) {
+                let Some(resource) = catalog.find(info.group, info.version, info.plural) else { continue };
+                let request = request::Request::new(request::Verb::List, resource, USER_AGENT);
+                if let request::Response::List(list) = cluster.handle(&request, request::Now::read()) {
+                    objects.extend(list.items.iter().map(|object| object.to_value(&object.resource)));
+                }
+            }
+            all.insert(name.clone(), objects.into());
+        }
+        serde_json::to_writer(std::io::BufWriter::new(std::fs::File::create(path)?), &all).map_err(Into::into)
     }
 }
 

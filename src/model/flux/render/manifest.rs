@@ -1,13 +1,50 @@
 //! The objects that workloads apply: manifests of add-ons, HelmCharts, storage Secrets of Helm.
 
 use super::{Pen, quote, release_name, secret_name};
-use crate::calls::{Kind, ObjectId};
-use crate::model::flux::catalogue::Entry;
+use crate::calls::{ContentId, Kind, ObjectId};
+use crate::model::flux::catalogue::{Catalogue, Entry};
 use crate::model::flux::spec::{Spec, Values};
 use crate::model::flux::{Build, Item, Object, Place, ReleaseState};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustc_hash::FxHasher;
 use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
+
+/// What tells two versions of one manifest apart, without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Essence {
+    /// Equal where the manifests are.
+    pub content: ContentId,
+    /// Deployments: `spec.replicas`; else 0.
+    pub replicas: u32,
+    /// Deployments: stands for `spec.template`; else 0.
+    pub template: u32,
+}
+
+/// The essence of the `n`-th object of a build as `owner` applies it, with these values.
+#[must_use]
+pub fn essence(catalogue: &Catalogue, owner: Kind, values: Option<&Values>, build: Build, n: u16) -> Essence {
+    let entry = catalogue.entry(build.addon);
+    let (objects, item) = (&entry.addon.objects, entry.items.get(usize::from(n)));
+    let mut essence = Essence { content: ContentId::default(), replicas: 0, template: 0 };
+    let mut hash = FxHasher::default();
+    (owner, build.version, n).hash(&mut hash);
+    if n == 0 && objects.config_maps == 0 {
+        build.commits.hash(&mut hash);
+    }
+    match item.map(|item| (item.kind, item.nth)) {
+        Some((Kind::CONFIG_MAP, 0)) => (build.commits, values.map_or(0, |v| v.digest)).hash(&mut hash),
+        Some((Kind::DEPLOYMENT, _)) => {
+            essence.replicas = values.and_then(|v| v.replicas).unwrap_or(objects.replicas);
+            essence.template = build.version + 1;
+            essence.replicas.hash(&mut hash);
+        }
+        _ => {}
+    }
+    essence.content = ContentId(hash.finish() | 1);
+    essence
+}
 
 impl Pen<'_> {
     /// One object of a build, as server-side apply sends it.

@@ -13,6 +13,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use manifest::{Essence, essence};
+
 use super::catalogue::Catalogue;
 use super::{Agent, Body, Notice, Object, Selection, Write};
 use crate::calls::{Kind, ObjectId};

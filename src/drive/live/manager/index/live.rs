@@ -3,7 +3,7 @@
 use super::Index;
 use crate::calls::{ContentId, Kind, ObjectId};
 use crate::drive::live::manager::object::{Flux, Object, body};
-use crate::reconcile::{self, Health, Seen, Slot, View, fingerprint};
+use crate::reconcile::{self, Glance, Seen, Slot, View, fingerprint};
 use crate::scenario::Behaviour;
 use crate::units::Time;
 use serde_json::Value;
@@ -183,9 +183,9 @@ fn has(document: &str, flux: &Flux) -> bool {
 
 /// Whether a change of an object is worth a look at its app.
 fn is_significant(before: &Flux, after: &Flux) -> bool {
-    before.health != after.health
-        || before.deleting != after.deleting
-        || before.revision != after.revision
-        || before.source != after.source
-        || after.health != Some(Health::Progressing) && before.message != after.message
+    before.source != after.source || glance(after).is_news(&glance(before))
+}
+
+fn glance(flux: &Flux) -> Glance<&str> {
+    Glance { health: flux.health, deleting: flux.deleting, revision: &flux.revision, message: &flux.message }
 }

@@ -1,0 +1,200 @@
+//! The harness's part of a simulation: the timeline is played as an open-loop generator.
+//!
+//! A change is intended at its time and arrives at its API server one network later. One that finds nothing to meddle
+//! with yet tries again, as the live driver does.
+
+use super::event::{Event, Stage};
+use super::sim::{Simulation, change_id, intent};
+use crate::calls::{Kind, Target, Verb};
+use crate::drive::drifted;
+use crate::fleet::{Change, ChangeKind};
+use crate::model::flux::Catalogue;
+use crate::reconcile::Slot;
+use crate::scenario::Mode;
+use crate::units::{Span, Time};
+use std::sync::Arc;
+
+/// Tries of one write, and the pause before the next: those of the live driver.
+const TRIES: u8 = 5;
+const PAUSE: Span = Span::from_millis(100);
+
+impl Simulation<'_> {
+    pub(super) fn schedule_change(&mut self) {
+        if let Some(change) = self.ground.world.changes().get(self.next_change) {
+            self.queue.push(Time(0) + change.at, Event::Change);
+        }
+    }
+
+    /// The next change of the timeline is due.
+    pub(super) fn change(&mut self) {
+        let index = self.next_change;
+        self.next_change += 1;
+        let change = self.ground.world.changes()[index];
+        self.commit_sources(change);
+        let id = self.ledger.intend(intent(&self.ground, self.ground.world).of(change));
+        self.ledger.sent(id, self.now);
+        if matches!(change.kind, ChangeKind::Commit { .. }) {
+            self.ledger.stored(id, 0);
+        } else {
+            self.writing += 1;
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let stage = self.first_stage(change);
+            self.queue.push(self.now + self.ground.prices.network, Event::Write { index, stage, tries: 1 });
+        }
+        self.schedule_change();
+    }
+
+    /// A change that is a commit: the sources have it once, however many apps it touches.
+    fn commit_sources(&mut self, change: Change) {
+        let ChangeKind::Commit { number } = change.kind else { return };
+        let addon = self.ground.world.addon_of(change.app);
+        let told = self.commits.entry(addon).or_default();
+        let catalogue: &Catalogue = &self.ground.flux.catalogue;
+        while *told < number {
+            *told += 1;
+            catalogue.commit(addon);
+        }
+    }
+
+    /// Whether the Flux objects of an app are the harness's to write.
+    fn by_hand(&self, change: Change) -> bool {
+        self.ground.world.addon(change.app).mode == Mode::Reference
+    }
+
+    fn first_stage(&self, change: Change) -> Stage {
+        let writes = matches!(change.kind, ChangeKind::Install | ChangeKind::Upgrade | ChangeKind::Scale);
+        if writes && self.by_hand(change) { Stage::Flux(Slot::Source) } else { Stage::Main }
+    }
+
+    /// A write of a change arrives.
+    pub(super) fn write(&mut self, index: u32, stage: Stage, tries: u8) {
+        let change = self.ground.world.changes()[index as usize];
+        match (stage, change.kind) {
+            (Stage::Main, ChangeKind::Drift { object, kind }) => self.meddle(change, object, kind, index, tries),
+            (Stage::Main, _) => self.on_application(change, index),
+            (Stage::Flux(slot), _) => self.write_flux(change, slot, index, tries),
+            (Stage::Remove(slot), _) => self.remove_flux(change, slot, index),
+        }
+    }
+
+    /// The next call of a change leaves when the answer to the last one is back.
+    fn and_then(&mut self, index: u32, stage: Stage, tries: u8) {
+        let network = self.ground.prices.network;
+        self.queue.push(self.now + network + network, Event::Write { index, stage, tries });
+    }
+
+    fn again(&mut self, index: u32, stage: Stage, tries: u8) {
+        let tries = tries + 1;
+        self.queue.push(self.now + PAUSE.scaled(u64::from(tries), 1), Event::Write { index, stage, tries });
+    }
+
+    fn give_up(&mut self, index: u32, why: String) {
+        self.writing -= 1;
+        self.ledger.abandon(change_id(index as usize));
+        self.refused.push(why);
+    }
+
+    fn write_flux(&mut self, change: Change, slot: Slot, index: u32, tries: u8) {
+        let world = self.ground.world;
+        let shape = self.shapes.of(world, &self.ground.flux.catalogue, change.app, change.target);
+        let managed = &self.apps[change.app.index()];
+        let (leaf, at) = (managed.leaf, slot.index());
+        let (place, name) = ((managed.addon, slot), Arc::clone(&managed.name));
+        let (kind, content) = (shape.kinds[at], shape.contents[at]);
+        let on = &mut self.leaves[leaf as usize];
+        let spec = || shape.spec(slot, &name);
+        let (code, shown) = on.write(&self.ground, place, (&name, kind), content, spec, self.now, &mut self.out);
+        self.harness.add_key(Target::Leaf, Verb::Apply, kind, (false, false), code);
+        self.leaf_cores[leaf as usize].work(self.now, self.ground.prices.apply);
+        self.leaves[leaf as usize].turn(&self.ground, self.now, &mut self.out);
+        self.leaf_told(leaf);
+        match (shown.is_some_and(|shown| shown.deleting), slot) {
+            (true, _) if tries < TRIES => self.again(index, Stage::Flux(Slot::Source), tries),
+            (true, _) => self.give_up(index, format!("{} is still being deleted", world.app_name(change.app))),
+            (false, Slot::Source) => self.and_then(index, Stage::Flux(Slot::Workload), tries),
+            (false, Slot::Workload) => self.and_then(index, Stage::Main, tries),
+        }
+    }
+
+    fn remove_flux(&mut self, change: Change, slot: Slot, index: u32) {
+        let catalogue = &self.ground.flux.catalogue;
+        let kind = self.shapes.of(self.ground.world, catalogue, change.app, change.target).kinds[slot.index()];
+        let managed = &self.apps[change.app.index()];
+        let (leaf, addon) = (managed.leaf, managed.addon);
+        let code = self.leaves[leaf as usize].delete(&self.ground, addon, slot, self.now, &mut self.out);
+        self.harness.add_key(Target::Leaf, Verb::Delete, kind, (false, false), code);
+        self.leaf_cores[leaf as usize].work(self.now, self.ground.prices.write);
+        self.leaves[leaf as usize].turn(&self.ground, self.now, &mut self.out);
+        self.leaf_told(leaf);
+        match slot {
+            Slot::Workload => self.and_then(index, Stage::Remove(Slot::Source), 1),
+            Slot::Source => {
+                self.writing -= 1;
+                self.ledger.stored(change_id(index as usize), 0);
+            }
+        }
+    }
+
+    /// The write of the Application.
+    fn on_application(&mut self, change: Change, index: u32) {
+        let cascade = self.ground.world.addon(change.app).cascade_delete;
+        let application = &mut self.hub[change.app.index()];
+        let (verb, written) = match change.kind {
+            ChangeKind::Install => (Verb::Create, application.create(&self.ground, change.target, cascade)),
+            ChangeKind::Decommission => (Verb::Delete, application.delete(self.now)),
+            _ => (Verb::Patch, application.retarget(&self.ground, change.target)),
+        };
+        let (generation, exists) = (u64::from(application.generation), application.exists);
+        let done = self.hub_cores.work(self.now, self.ground.prices.verb(verb));
+        self.harness.add_key(Target::Hub, verb, Kind::APPLICATION, (false, false), written.code);
+        if written.code >= 300 {
+            let name = self.ground.world.app_name(change.app);
+            return self.give_up(index, format!("{verb:?} of Application {name}: {}", written.code));
+        }
+        if verb == Verb::Create {
+            self.hub_objects.0 += 1;
+            self.hub_objects.1 = self.hub_objects.1.max(self.hub_objects.0);
+        } else if written.committed && !exists {
+            self.hub_objects.0 -= 1;
+        }
+        if written.committed {
+            self.committed(change.app.0, done);
+        }
+        if change.kind == ChangeKind::Decommission && self.by_hand(change) {
+            return self.and_then(index, Stage::Remove(Slot::Workload), 1);
+        }
+        self.writing -= 1;
+        let of_spec = change.kind != ChangeKind::Decommission;
+        self.ledger.stored(change_id(index as usize), if of_spec { generation } else { 0 });
+    }
+
+    /// Somebody touches an object behind the controllers' backs.
+    fn meddle(&mut self, change: Change, nth: u32, kind: crate::scenario::DriftKind, index: u32, tries: u8) {
+        let world = self.ground.world;
+        let found = drifted::object(world, &self.ground.flux.catalogue, change.app, nth);
+        let place = found.and_then(|object| {
+            let addon = world.addon_of(change.app);
+            self.ground
+                .items
+                .iter()
+                .position(|item| item.addon == addon && item.kind == object.kind && *item.name == *object.name)
+        });
+        let leaf = self.apps[change.app.index()].leaf;
+        let code = place.map_or(404, |place| {
+            let at = &mut self.leaves[leaf as usize];
+            let (verb, code) = at.drift(&self.ground, place, kind, self.now, &mut self.out);
+            self.harness.add_key(Target::Leaf, verb, self.ground.items[place].kind, (false, false), code);
+            code
+        });
+        match (code, tries < TRIES) {
+            (200, _) => {
+                self.writing -= 1;
+                self.ledger.stored(change_id(index as usize), 0);
+                self.leaves[leaf as usize].turn(&self.ground, self.now, &mut self.out);
+                self.leaf_told(leaf);
+            }
+            (_, true) => self.again(index, Stage::Main, tries),
+            (_, false) => self.give_up(index, format!("drift of app {}: 404", world.app_name(change.app))),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! One manager of a simulation: what it knows of its apps, its queue, its rounds. All decisions are `reconcile`'s.
+
+use super::leaf::Shown;
+use super::shape::Shape;
+use super::tally::Counts;
+use crate::calls::{ContentId, Kind, ObjectId};
+use crate::fleet::Target;
+use crate::model::prices::Cores;
+use crate::reconcile::{
+    Agenda, App, Backoff, Batch, Glance, Ids, Mode, Problem, Queue, Reconcile, Resync, Rules, Slot, SourceRef, Status,
+    TokenBucket, View,
+};
+use crate::scenario::{Behaviour, Scenario};
+use crate::seed::Seed;
+use crate::units::{Span, Time};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// A manager.
+#[derive(Debug)]
+pub(super) struct Manager {
+    pub(super) queue: Queue,
+    pub(super) resync: Resync,
+    /// Workers without a round.
+    pub(super) free: u32,
+    pub(super) hub: TokenBucket,
+    pub(super) counts: Counts,
+    /// The timer that is set for it.
+    pub(super) armed: Option<Time>,
+    /// It must look at its queue before time passes.
+    pub(super) woken: bool,
+    /// When the length of its queue was told last.
+    pub(super) depth_at: Option<Time>,
+    pub(super) watches: u64,
+    pub(super) watch_events: u64,
+    /// Its one core, and what it took of it.
+    core: Cores,
+    pub(super) spent: Span,
+}
+
+impl Manager {
+    pub(super) fn new(scenario: &Scenario, shard: u32) -> Self {
+        let m = &scenario.manager;
+        // As in live runs: manager, shard, resync, shard.
+        let seed = Seed::new(scenario.run.seed).child("manager").entity(u64::from(shard));
+        let seed = seed.child("resync").entity(u64::from(shard));
+        Self {
+            queue: Queue::new(Backoff { base: m.backoff_base, max: m.backoff_max }),
+            resync: Resync { period: m.resync, jitter: m.resync_jitter, seed },
+            free: m.concurrency.max(1),
+            hub: TokenBucket::new(m.hub_qps_milli, m.hub_burst),
+            counts: Counts::new(),
+            armed: None,
+            woken: false,
+            depth_at: None,
+            // Applications and cluster Secrets of the hub.
+            watches: 2,
+            watch_events: 0,
+            core: Cores::new(1),
+            spent: Span::ZERO,
+        }
+    }
+}
+
+impl Manager {
+    /// Takes CPU time; when that is over. What it hears it knows at once, what it does about it waits for its core.
+    pub(super) fn spend(&mut self, now: Time, cost: Span) -> Time {
+        self.spent += cost;
+        self.core.work(now, cost)
+    }
+}
+
+/// An app as its manager knows it.
+#[derive(Debug)]
+pub(super) struct Managed {
+    /// Its name on the hub and that of its Flux objects.
+    pub(super) name: Arc<str>,
+    /// Its manager.
+    pub(super) shard: u32,
+    pub(super) leaf: u32,
+    pub(super) addon: u16,
+    known: bool,
+    target: Target,
+    pub(super) shape: Option<Arc<Shape>>,
+    pub(super) app: App,
+    pub(super) agenda: Agenda,
+    pub(super) cached: [Option<Shown>; 2],
+    /// The document that each object was found to cover.
+    covered: [ContentId; 2],
+}
+
+/// A round under way.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) app: u32,
+    pub(super) machine: Reconcile,
+    pub(super) began: Time,
+    pub(super) waited: Span,
+    pub(super) calls: u32,
+    /// The last code that was no success.
+    pub(super) refused: Option<u16>,
+    pub(super) batch: Batch,
+    pub(super) replies: SmallVec<[(u16, Option<Shown>); 2]>,
+    /// Calls without an answer.
+    pub(super) awaited: u8,
+    /// When the last answer left.
+    pub(super) answered: Time,
+}
+
+/// The kinds that managers watch on leaves.
+const WATCHED: [Kind; 5] =
+    [Kind::KUSTOMIZATION, Kind::HELM_RELEASE, Kind::GIT_REPOSITORY, Kind::OCI_REPOSITORY, Kind::HELM_REPOSITORY];
+
+/// The number of a watched kind.
+pub(super) fn watched(kind: Kind) -> Option<u8> {
+    WATCHED.iter().position(|k| *k == kind).and_then(|n| u8::try_from(n).ok())
+}
+
+/// The kind of that number.
+pub(super) fn watched_kind(n: u8) -> Kind {
+    WATCHED[usize::from(n)]
+}
+
+/// The watches of one leaf.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watches {
+    pub(super) opening: u8,
+    pub(super) open: u8,
+}
+
+impl Watches {
+    pub(super) const fn is_open(self, kind: u8) -> bool {
+        self.open & 1 << kind != 0
+    }
+
+    pub(super) const fn is_known(self, kind: u8) -> bool {
+        (self.open | self.opening) & 1 << kind != 0
+    }
+}
+
+impl Managed {
+    pub(super) fn new(name: Arc<str>, shard: u32, leaf: u32, addon: u16) -> Self {
+        Self {
+            name,
+            shard,
+            leaf,
+            addon,
+            known: false,
+            target: Target::default(),
+            shape: None,
+            app: nothing(),
+            agenda: Agenda::default(),
+            cached: [None; 2],
+            covered: [ContentId::default(); 2],
+        }
+    }
+
+    /// It exists and has the Flux subsystem.
+    pub(super) fn is_ours(&self) -> bool {
+        self.known && self.app.mode != Mode::Ordinary
+    }
+
+    /// It is gone from the hub.
+    pub(super) fn forget(&mut self) {
+        *self = Self::new(Arc::clone(&self.name), self.shard, self.leaf, self.addon);
+    }
+
+    /// Whether what the watch says is what is known already: our own writes come back this way.
+    pub(super) fn knows(&self, news: &super::event::AppNews) -> bool {
+        self.known
+            && self.target == news.target
+            && self.app.deleting == news.deleting
+            && self.app.cascade == news.cascade
+            && self.app.operation == news.operation
+    }
+
+    /// The Application appeared or changed. `key` numbers its objects.
+    pub(super) fn read(&mut self, key: u32, news: &super::event::AppNews, shape: Arc<Shape>) {
+        // The machine only compares and hands back what it is given here.
+        let id = |n: u64| ObjectId(u64::from(key) << 2 | n);
+        let old = self.app;
+        self.known = true;
+        self.target = news.target;
+        self.app = App {
+            ids: Ids { app: id(0), workload: id(1), source: id(2), namespace: id(3) },
+            mode: shape.mode,
+            kinds: shape.kinds,
+            desired: shape.desired,
+            source: ContentId(shape.source),
+            problem: shape.problem.map(Problem::Translation),
+            automated: shape.automated.0,
+            self_heal: shape.automated.1,
+            deleting: news.deleting,
+            cascade: news.cascade,
+            operation: news.operation,
+            status: old.status,
+            detail_since: old.detail_since,
+            synced_at: old.synced_at,
+            ..nothing()
+        };
+        self.shape = Some(shape);
+    }
+
+    /// What a watch (or, `written`, the reply to a write) shows of an object; whether the app must be looked at.
+    pub(super) fn learn(&mut self, slot: Slot, shown: Option<Shown>, written: bool, rules: Rules) -> bool {
+        let at = slot.index();
+        let Some(shown) = shown else {
+            self.covered[at] = ContentId::default();
+            return self.cached[at].take().is_some() && rules.behaviour == Behaviour::Fixed;
+        };
+        let before = self.cached[at];
+        if before.is_some_and(|before| shown.version < before.version) {
+            return false;
+        }
+        let same = before.is_some_and(|before| before.content == shown.content);
+        let covered = match (written && rules.behaviour == Behaviour::Fixed, same) {
+            (true, _) => shown.content,
+            (false, true) => self.covered[at],
+            (false, false) => ContentId::default(),
+        };
+        let changed = std::mem::replace(&mut self.covered[at], covered) != covered;
+        self.cached[at] = Some(shown);
+        let news = before.is_none_or(|before| changed || !same || glance(&shown).is_news(&glance(&before)));
+        // The original does not notice changes of Flux objects.
+        news && rules.behaviour == Behaviour::Fixed
+    }
+
+    /// What the machine is shown of an object.
+    pub(super) fn view(&mut self, slot: Slot, rules: Rules) -> Option<View> {
+        let shown = self.cached[slot.index()]?;
+        let desired = self.app.desired[slot.index()];
+        let generated = self.app.mode == Mode::AutoCreate;
+        let covers = !generated || shown.content == desired;
+        if covers && generated {
+            self.covered[slot.index()] = desired;
+        }
+        let stamped = generated && rules.behaviour == Behaviour::Fixed;
+        Some(View {
+            applied: if stamped { shown.content } else { ContentId::default() },
+            covers,
+            health: shown.health,
+            message: shown.message,
+            revision: shown.revision,
+            deleting: shown.deleting,
+            source: if slot == Slot::Workload { SourceRef::Object(self.app.kinds[1]) } else { SourceRef::Nothing },
+        })
+    }
+
+    /// Which of its objects a call is about.
+    pub(super) fn slot(&self, object: ObjectId) -> Slot {
+        if object == self.app.ids.source { Slot::Source } else { Slot::Workload }
+    }
+}
+
+fn glance(shown: &Shown) -> Glance<ContentId> {
+    Glance { health: shown.health, deleting: shown.deleting, revision: shown.revision, message: shown.message }
+}
+
+/// An Application that asks for nothing.
+fn nothing() -> App {
+    let none = ObjectId(0);
+    App {
+        ids: Ids { app: none, workload: none, source: none, namespace: none },
+        mode: Mode::Ordinary,
+        kinds: [Kind::KUSTOMIZATION, Kind::GIT_REPOSITORY],
+        desired: [ContentId(0); 2],
+        source: ContentId(0),
+        problem: None,
+        automated: false,
+        self_heal: false,
+        create_namespace: false,
+        deleting: false,
+        cascade: false,
+        refresh: false,
+        operation: false,
+        status: Status::default(),
+        detail_since: None,
+        synced_at: None,
+    }
+}

@@ -1,0 +1,349 @@
+//! The managers' part of a simulation: watches into what they know, keys through their queues, rounds to their ends.
+//!
+//! Nothing is decided here. It mirrors the live rim: what a watch tells goes where `manager/index` puts it, a round runs as
+//! `manager/round` runs it, and both put apps back into line by the same agenda.
+
+use super::event::{AppNews, Event};
+use super::manager::{Round, watched, watched_kind};
+use super::sim::Simulation;
+use crate::calls::{Op, Reply, Target, Verb};
+use crate::drive::round_outcome;
+use crate::ids::AppId;
+use crate::measure::Signal;
+use crate::reconcile::{Batch, Body, Next, Outcome, Reconcile, Seen, Slot, Verdict, View, Why};
+use crate::scenario::Behaviour;
+use crate::units::{Span, Time};
+use smallvec::SmallVec;
+
+/// The length of a queue is told at most so often (that of live runs).
+const DEPTH_EVERY: Span = Span::from_millis(100);
+
+impl Simulation<'_> {
+    /// The watch of Applications tells a manager.
+    pub(super) fn app_seen(&mut self, app: u32, news: AppNews) {
+        let shard = self.apps[app as usize].shard;
+        self.managers[shard as usize].spend(self.now, self.ground.prices.hear);
+        let managed = &mut self.apps[app as usize];
+        if news.gone {
+            managed.forget();
+            let queue = &mut self.managers[shard as usize].queue;
+            queue.forget(app);
+            queue.cancel_delay(app);
+            return;
+        }
+        if !managed.knows(&news) {
+            let shape = self.shapes.of(self.ground.world, &self.ground.flux.catalogue, AppId(app), news.target);
+            managed.read(app, &news, shape);
+            self.enqueue(app, false);
+        }
+        if self.apps[app as usize].is_ours() {
+            let generation = u64::from(news.generation);
+            self.ledger.take(Signal::Seen { app: AppId(app), at: self.now, generation, shard });
+        }
+    }
+
+    /// A watch of a leaf tells a manager.
+    pub(super) fn flux_seen(&mut self, app: u32, slot: Slot, shown: u32) {
+        let Some(shown) = self.shown.take(shown) else { return };
+        let shard = self.apps[app as usize].shard;
+        self.managers[shard as usize].spend(self.now, self.ground.prices.hear);
+        if self.apps[app as usize].learn(slot, shown, false, self.rules) {
+            self.enqueue(app, true);
+        }
+    }
+
+    /// The list of a watch is complete: the manager knows what exists.
+    pub(super) fn watch_opened(&mut self, leaf: u32, kind: u8) {
+        let watches = &mut self.watches[leaf as usize];
+        watches.opening &= !(1 << kind);
+        watches.open |= 1 << kind;
+        let cluster = crate::ids::ClusterId(leaf);
+        for app in self.ground.world.apps_of(cluster) {
+            let managed = &mut self.apps[app.index()];
+            for slot in Slot::BOTH {
+                if managed.is_ours() && managed.app.kinds[slot.index()] == watched_kind(kind) {
+                    let shown = self.leaves[leaf as usize].look(&self.ground, managed.addon, slot);
+                    managed.learn(slot, shown, false, self.rules);
+                }
+            }
+            self.enqueue(app.0, true);
+        }
+    }
+
+    /// Puts an app in line.
+    fn enqueue(&mut self, app: u32, by_leaf: bool) {
+        let managed = &mut self.apps[app as usize];
+        if managed.is_ours() {
+            managed.agenda.changed |= !by_leaf;
+            managed.agenda.touched |= by_leaf;
+            let shard = managed.shard;
+            self.managers[shard as usize].queue.add(app, self.now);
+            self.wake(shard);
+        }
+    }
+
+    fn wake(&mut self, shard: u32) {
+        let manager = &mut self.managers[shard as usize];
+        if !std::mem::replace(&mut manager.woken, true) {
+            self.woken.push(shard);
+        }
+    }
+
+    /// Free workers take what is in line; a timer is set for what is not due yet.
+    pub(super) fn manager_turn(&mut self, shard: u32) {
+        let at = shard as usize;
+        self.managers[at].woken = false;
+        while self.managers[at].free > 0 {
+            let Some((app, waited)) = self.managers[at].queue.take(self.now) else { break };
+            match self.begin_round(app) {
+                Some((seen, why)) => {
+                    let machine = Reconcile::new(self.apps[app as usize].app, seen, why, self.rules);
+                    self.start(app, machine, waited);
+                }
+                None => self.managers[at].queue.done(app),
+            }
+        }
+        let manager = &mut self.managers[at];
+        if manager.free == 0 {
+            // Whoever ends a round looks again.
+            return;
+        }
+        let Some(next) = manager.queue.deadline() else { return };
+        if manager.armed.is_none_or(|armed| next < armed) {
+            manager.armed = Some(next);
+            self.queue.push(next.max(self.now), Event::ManagerTurn { shard });
+        }
+    }
+
+    /// What a round starts from; `None` if it has to wait for a watch or is not ours any more.
+    fn begin_round(&mut self, app: u32) -> Option<([Seen; 2], Why)> {
+        let managed = &mut self.apps[app as usize];
+        if !managed.is_ours() {
+            return None;
+        }
+        let noted = managed.agenda;
+        let why = managed.agenda.begin(self.now);
+        let cached = self.rules.client_cache || self.rules.behaviour == Behaviour::Faithful;
+        if managed.app.problem.is_some() || !cached {
+            return Some(([Seen::Unknown; 2], why));
+        }
+        let (leaf, kinds) = (managed.leaf, managed.app.kinds);
+        let ready = kinds.map(|kind| watched(kind).is_none_or(|kind| self.is_watched(leaf, kind)));
+        let managed = &mut self.apps[app as usize];
+        if ready != [true, true] {
+            // The end of the initial list puts it back in line.
+            managed.agenda = noted;
+            return None;
+        }
+        let seen = Slot::BOTH.map(|slot| managed.view(slot, self.rules).map_or(Seen::Absent, Seen::Present));
+        Some((seen, why))
+    }
+
+    /// Whether a kind is watched on a leaf; opens the watch if not.
+    fn is_watched(&mut self, leaf: u32, kind: u8) -> bool {
+        let watches = &mut self.watches[leaf as usize];
+        if !watches.is_known(kind) {
+            watches.opening |= 1 << kind;
+            let cluster = crate::ids::ClusterId(leaf);
+            let owner = self.ground.world.apps_of(cluster).next().map_or(0, |app| self.apps[app.index()].shard);
+            let manager = &mut self.managers[owner as usize];
+            manager.watches += 1;
+            manager.counts.add_key(Target::Leaf, Verb::Watch, watched_kind(kind), (false, false), 200);
+            let prices = &self.ground.prices;
+            let served = self.leaf_cores[leaf as usize].work(self.now + prices.network, prices.read);
+            let back = served + prices.network;
+            self.queue.push(back, Event::WatchOpened { leaf, kind });
+        }
+        self.watches[leaf as usize].is_open(kind)
+    }
+
+    fn start(&mut self, app: u32, mut machine: Reconcile, waited: Span) {
+        let shard = self.apps[app as usize].shard;
+        self.managers[shard as usize].free -= 1;
+        self.managers[shard as usize].spend(self.now, self.ground.prices.decide);
+        let next = machine.step(&[], self.now);
+        let round = self.rounds.put(Round {
+            app,
+            machine,
+            began: self.now,
+            waited,
+            calls: 0,
+            refused: None,
+            batch: Batch::new(),
+            replies: SmallVec::new(),
+            awaited: 0,
+            answered: self.now,
+        });
+        self.go_on(round, next);
+    }
+
+    fn go_on(&mut self, round: u32, next: Next) {
+        match next {
+            Next::Call(batch) => self.send(round, batch),
+            Next::Done(outcome) => self.finish(round, &outcome),
+        }
+    }
+
+    /// The calls of a batch leave when the limiters let them.
+    fn send(&mut self, id: u32, batch: Batch) {
+        let Some(round) = self.rounds.get_mut(id) else { return };
+        let managed = &self.apps[round.app as usize];
+        let manager = &mut self.managers[managed.shard as usize];
+        let count = u8::try_from(batch.len()).unwrap_or(u8::MAX);
+        let prices = &self.ground.prices;
+        let ready = manager.spend(self.now, prices.ask.scaled(u64::from(count), 1));
+        for (nth, op) in (0..count).zip(&batch) {
+            let wait = match op.target {
+                Target::Hub => manager.hub.reserve(ready),
+                Target::Leaf => self.buckets[managed.leaf as usize].reserve(ready),
+            };
+            let at = ready + wait + prices.network;
+            self.queue.push(at, Event::CallArrives { round: id, nth });
+        }
+        round.calls += u32::from(count);
+        round.awaited = count;
+        round.replies = SmallVec::from_elem((0, None), usize::from(count));
+        round.batch = batch;
+    }
+
+    /// A call arrives at its API server and is answered by the rules.
+    pub(super) fn call_arrives(&mut self, id: u32, nth: u8) {
+        let Some(round) = self.rounds.get_mut(id) else { return };
+        let (app, op) = (round.app, round.batch[usize::from(nth)].clone());
+        let price = self.ground.prices.call(&op);
+        let cores = match op.target {
+            Target::Hub => &mut self.hub_cores,
+            Target::Leaf => &mut self.leaf_cores[self.apps[app as usize].leaf as usize],
+        };
+        let done = cores.work(self.now, price);
+        let reply = match op.target {
+            Target::Hub => (self.on_hub(app, &op, done), None),
+            Target::Leaf => self.on_leaf(app, &op),
+        };
+        let shard = self.apps[app as usize].shard;
+        self.managers[shard as usize].counts.add(&op, reply.0);
+        let Some(round) = self.rounds.get_mut(id) else { return };
+        round.replies[usize::from(nth)] = reply;
+        round.awaited -= 1;
+        round.answered = round.answered.max(done);
+        if round.awaited == 0 {
+            let back = round.answered + self.ground.prices.network;
+            self.queue.push(back, Event::RoundReplies { round: id });
+        }
+    }
+
+    fn on_hub(&mut self, app: u32, op: &Op<Body>, done: Time) -> u16 {
+        if let (Verb::Create, Body::Event(_)) = (op.verb, op.body) {
+            return 201;
+        }
+        let written = self.hub[app as usize].write(&self.ground, &op.body);
+        if written.committed && !self.hub[app as usize].exists {
+            self.hub_objects.0 -= 1;
+        }
+        if written.committed {
+            self.committed(app, done);
+        }
+        written.code
+    }
+
+    fn on_leaf(&mut self, app: u32, op: &Op<Body>) -> (u16, Option<super::leaf::Shown>) {
+        let managed = &self.apps[app as usize];
+        let (at, addon, slot) = (managed.leaf, managed.addon, managed.slot(op.object));
+        let leaf = &mut self.leaves[at as usize];
+        let answer = match (op.verb, op.body) {
+            (Verb::Discover, _) | (Verb::Create, Body::Namespace) => return (200, None),
+            (Verb::Get, _) => {
+                let shown = leaf.look(&self.ground, addon, slot);
+                return (if shown.is_some() { 200 } else { 404 }, shown);
+            }
+            (Verb::Delete, _) => (leaf.delete(&self.ground, addon, slot, self.now, &mut self.out), None),
+            _ => {
+                let (name, shape) = (&managed.name, managed.shape.as_deref());
+                let (kind, content) = (managed.app.kinds[slot.index()], managed.app.desired[slot.index()]);
+                let spec = || shape.map_or(crate::model::flux::spec::Spec::Invalid, |shape| shape.spec(slot, name));
+                leaf.write(&self.ground, (addon, slot), (name, kind), content, spec, self.now, &mut self.out)
+            }
+        };
+        leaf.turn(&self.ground, self.now, &mut self.out);
+        self.leaf_told(at);
+        answer
+    }
+
+    /// All replies to a batch are back: what they show is kept, and the machine goes on.
+    pub(super) fn round_replies(&mut self, id: u32) {
+        let Some(round) = self.rounds.get_mut(id) else { return };
+        let (app, batch) = (round.app, std::mem::take(&mut round.batch));
+        let answers = std::mem::take(&mut round.replies);
+        let refused = answers.iter().map(|(code, _)| *code).find(|code| !(200..300).contains(code));
+        round.refused = refused.or(round.refused);
+        let mut replies: SmallVec<[Reply<View>; 2]> = SmallVec::new();
+        for (op, (code, shown)) in batch.iter().zip(answers) {
+            let object = self.told(app, op, code, shown);
+            replies.push(Reply { code, object });
+        }
+        let Some(round) = self.rounds.get_mut(id) else { return };
+        let next = round.machine.step(&replies, self.now);
+        self.go_on(id, next);
+    }
+
+    /// What the reply to one call means for what the manager knows.
+    fn told(&mut self, app: u32, op: &Op<Body>, code: u16, shown: Option<super::leaf::Shown>) -> Option<View> {
+        let ok = (200..300).contains(&code);
+        let managed = &mut self.apps[app as usize];
+        if op.target == Target::Hub {
+            if ok && matches!(op.body, Body::Status { .. }) {
+                managed.app.refresh = false;
+                managed.app.operation = false;
+            }
+            return None;
+        }
+        let slot = managed.slot(op.object);
+        let news = match op.verb {
+            Verb::Get if code == 404 => managed.learn(slot, None, false, self.rules),
+            Verb::Delete | Verb::Discover => return None,
+            _ if !ok || shown.is_none() => return None,
+            verb => managed.learn(slot, shown, verb != Verb::Get, self.rules),
+        };
+        let view = managed.view(slot, self.rules).filter(|_| ok);
+        if news {
+            self.enqueue(app, true);
+        }
+        view
+    }
+
+    /// A round is over.
+    fn finish(&mut self, id: u32, outcome: &Outcome) {
+        let Some(round) = self.rounds.take(id) else { return };
+        let managed = &mut self.apps[round.app as usize];
+        let shard = managed.shard;
+        let manager = &mut self.managers[shard as usize];
+        if managed.is_ours() {
+            managed.app.status = outcome.status;
+            managed.app.detail_since = outcome.detail_since;
+            if outcome.synced {
+                managed.app.synced_at = Some(self.now);
+            }
+            managed.agenda.end(round.app, outcome, &manager.resync, &mut manager.queue, self.now);
+        }
+        manager.queue.done(round.app);
+        manager.free += 1;
+        if manager.depth_at.is_none_or(|at| self.now.since(at) >= DEPTH_EVERY) {
+            manager.depth_at = Some(self.now);
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let (ready, waiting) = (count(manager.queue.depth()), count(manager.queue.waiting()));
+            self.ledger.take(Signal::QueueDepth { shard, at: self.now, ready, waiting });
+        }
+        if outcome.verdict != Verdict::Ignored {
+            self.ledger.take(Signal::Round {
+                app: AppId(round.app),
+                shard,
+                at: self.now,
+                queue_wait: round.waited,
+                took: self.now.since(round.began),
+                calls: round.calls,
+                outcome: round_outcome(outcome, round.refused),
+            });
+        }
+        self.wake(shard);
+    }
+}

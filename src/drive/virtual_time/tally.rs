@@ -1,0 +1,86 @@
+//! Calls counted in a flat table: a count is one addition.
+
+use crate::calls::{CallKey, Kind, Op, Tally, Target, Verb};
+
+const VERBS: [Verb; 9] = [
+    Verb::Get,
+    Verb::List,
+    Verb::Watch,
+    Verb::Create,
+    Verb::Update,
+    Verb::Patch,
+    Verb::Apply,
+    Verb::Delete,
+    Verb::Discover,
+];
+/// The codes that the rules give; the last place is for no answer.
+const CODES: [u16; 6] = [200, 201, 404, 409, 422, 0];
+
+/// Calls of one role.
+#[derive(Clone, Debug)]
+pub(super) struct Counts {
+    kinds: usize,
+    table: Vec<u64>,
+}
+
+impl Counts {
+    pub(super) fn new() -> Self {
+        let kinds = Kind::all().count();
+        Self { kinds, table: vec![0; 2 * VERBS.len() * kinds * 4 * CODES.len()] }
+    }
+
+    /// Counts a call.
+    pub(super) fn add<B>(&mut self, op: &Op<B>, code: u16) {
+        self.add_key(op.target, op.verb, op.kind, (op.status, op.dry_run), code);
+    }
+
+    pub(super) fn add_key(&mut self, target: Target, verb: Verb, kind: Kind, flags: (bool, bool), code: u16) {
+        let code = CODES.iter().position(|c| *c == code).unwrap_or(CODES.len() - 1);
+        let row = (usize::from(target == Target::Leaf) * VERBS.len() + verb as usize) * self.kinds + kind.index();
+        self.table[(row * 4 + usize::from(flags.0) * 2 + usize::from(flags.1)) * CODES.len() + code] += 1;
+    }
+
+    /// The same in the words of the record.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        let mut counts = self.table.iter();
+        for target in [Target::Hub, Target::Leaf] {
+            for verb in VERBS {
+                for kind in Kind::all() {
+                    for (status, dry_run) in [(false, false), (false, true), (true, false), (true, true)] {
+                        for code in CODES {
+                            let count = counts.next().copied().unwrap_or_default();
+                            let kind = (verb != Verb::Discover).then_some(kind);
+                            if count > 0 {
+                                tally.add_key(CallKey { target, verb, kind, status, dry_run, code }, count);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        tally
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_told_by_the_same_key() {
+        let mut counts = Counts::new();
+        for (n, verb) in VERBS.into_iter().enumerate() {
+            assert_eq!(verb as usize, n, "the table is in the order of the verbs");
+            for (kind, code) in [(Kind::APPLICATION, 200), (Kind::CUSTOM_RESOURCE_DEFINITION, 404), (Kind::EVENT, 0)] {
+                counts.add_key(Target::Leaf, verb, kind, (true, false), code);
+            }
+        }
+        let tally = counts.tally();
+        assert_eq!(tally.total(), 27);
+        for (key, _) in tally.iter() {
+            assert_eq!((key.target, key.status, key.dry_run), (Target::Leaf, true, false));
+        }
+        assert_eq!(tally.iter().filter(|(key, n)| key.kind.is_none() && *n == 1).count(), 3, "of discovery, by code");
+    }
+}
