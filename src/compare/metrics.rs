@@ -3,7 +3,7 @@
 use super::Verdict;
 use super::interval::{Estimate, Ratio};
 use crate::measure::{ChangeKind, Histogram, Hop, Role};
-use crate::record::{Clock, RunRecord, Stored};
+use crate::record::{Clock, Latency, RunRecord, Stored};
 use crate::topology::Spread;
 use serde::Serialize;
 use serde_json::Value;
@@ -268,32 +268,59 @@ fn times(list: &mut List, base: &RunRecord, head: &RunRecord) {
     list.noisy(name.to_owned(), "s", Some(Estimate::single(end(base))), Some(Estimate::single(end(head))));
 }
 
-/// The quantiles that are compared, with the names of their fields.
-const QUANTILES: [(&str, f64); 4] = [("p50_s", 0.5), ("p90_s", 0.9), ("p99_s", 0.99), ("p999_s", 0.999)];
+/// A quantile that is compared: the name of its field, its share, its value in a record.
+type Quantile = (&'static str, f64, fn(&Latency) -> Option<f64>);
 
-fn latencies(list: &mut List, base: &Stored, head: &Stored) {
-    let (all_base, all_head) = (base.latencies.all(), head.latencies.all());
-    for hop in Hop::ALL {
-        let name = format!("latency.{}", hop.name());
-        quantiles(list, &name, Some(&all_base[hop as usize]), Some(&all_head[hop as usize]));
-    }
-    let find = |stored: &Stored, kind: ChangeKind| {
-        let found = stored.latencies.by_kind().find(|(known, _)| *known == kind);
-        found.map(|(_, hops)| hops[Hop::EndToEnd as usize].clone())
-    };
-    for kind in ChangeKind::ALL {
-        let name = format!("latency_by.{}.{}", kind.name(), Hop::EndToEnd.name());
-        quantiles(list, &name, find(base, kind).as_ref(), find(head, kind).as_ref());
+const QUANTILES: [Quantile; 4] = [
+    ("p50_s", 0.5, |latency| latency.p50_s),
+    ("p90_s", 0.9, |latency| latency.p90_s),
+    ("p99_s", 0.99, |latency| latency.p99_s),
+    ("p999_s", 0.999, |latency| latency.p999_s),
+];
+
+/// A distribution: its samples where the result has them, else what the record says of it.
+#[derive(Clone, Copy)]
+struct Distribution<'a> {
+    samples: Option<&'a Histogram>,
+    told: Option<&'a Latency>,
+}
+
+impl Distribution<'_> {
+    fn quantile(self, (_, share, field): Quantile) -> Option<Estimate> {
+        let sampled = self.samples.and_then(|samples| Estimate::quantile(samples, share));
+        let told = || self.told.and_then(|told| Some(Estimate { n: told.count, ..Estimate::single(field(told)?) }));
+        sampled.or_else(told)
     }
 }
 
-fn quantiles(list: &mut List, name: &str, base: Option<&Histogram>, head: Option<&Histogram>) {
+fn latencies(list: &mut List, base: &Stored, head: &Stored) {
+    let all = [base, head].map(|stored| stored.latencies.all());
+    for hop in Hop::ALL {
+        let of = |stored: &Stored, at: usize| -> Vec<Option<Estimate>> {
+            let told = stored.record.latency.get(hop.name());
+            let distribution = Distribution { samples: Some(&all[at][hop as usize]), told };
+            QUANTILES.map(|quantile| distribution.quantile(quantile)).into()
+        };
+        quantiles(list, &format!("latency.{}", hop.name()), of(base, 0), of(head, 1));
+    }
+    for kind in ChangeKind::ALL {
+        let of = |stored: &Stored| -> Vec<Option<Estimate>> {
+            let hops = stored.latencies.by_kind().find(|(known, _)| *known == kind).map(|(_, hops)| hops);
+            let told = stored.record.latency_by.get(kind.name()).and_then(|hops| hops.get(Hop::EndToEnd.name()));
+            let distribution = Distribution { samples: hops.map(|hops| &hops[Hop::EndToEnd as usize]), told };
+            QUANTILES.map(|quantile| distribution.quantile(quantile)).into()
+        };
+        let name = format!("latency_by.{}.{}", kind.name(), Hop::EndToEnd.name());
+        quantiles(list, &name, of(base), of(head));
+    }
+}
+
+fn quantiles(list: &mut List, name: &str, base: Vec<Option<Estimate>>, head: Vec<Option<Estimate>>) {
     let simulated = list.simulated;
-    for (quantile, share) in QUANTILES {
-        // A simulated run happens the same way every time: its samples are no draw of anything.
-        let exact = |e: Estimate| if simulated { Estimate { low: e.value, high: e.value, ..e } } else { e };
-        let estimate = |histogram: Option<&Histogram>| histogram.and_then(|h| Estimate::quantile(h, share)).map(exact);
-        list.noisy(format!("{name}.{quantile}"), "s", estimate(base), estimate(head));
+    // A simulated run happens the same way every time: its samples are no draw of anything.
+    let exact = |e: Estimate| if simulated { Estimate { low: e.value, high: e.value, ..e } } else { e };
+    for ((base, head), (field, _, _)) in base.into_iter().zip(head).zip(QUANTILES) {
+        list.noisy(format!("{name}.{field}"), "s", base.map(exact), head.map(exact));
     }
 }
 

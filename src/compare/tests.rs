@@ -137,6 +137,14 @@ fn a_busy_neighbour_leaves_clocked_numbers_open() {
 }
 
 #[test]
+fn a_record_without_its_histograms_is_taken_at_its_word() {
+    let bare = Stored { latencies: crate::measure::Latencies::default(), ..committed("ten-thousand") };
+    let comparison = compare(&[bare.clone(), bare], &Question::default()).unwrap();
+    let metric = comparison.metrics.iter().find(|metric| metric.name == "latency.end_to_end.p99_s").unwrap();
+    assert_eq!((metric.base.as_f64(), metric.n, metric.verdict), (Some(148.635_647), 40_000, Verdict::Same));
+}
+
+#[test]
 fn a_ratio_is_judged_by_its_interval() {
     let ratio = |low, high| Ratio { value: 1.0, low, high }.verdict();
     assert_eq!(ratio(0.7, 0.99), Verdict::Better);

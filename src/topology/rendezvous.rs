@@ -12,22 +12,25 @@ use crate::seed::Seed;
 
 /// The highest bidder of every member. With a bound the members come in the order of their ids, and full shards do not bid.
 pub(super) fn shards(members: &[Member], rules: Rules<'_>) -> Vec<ShardId> {
+    // Before the order of ids, in which every member would be a cache miss.
+    let hashes = members.iter().map(|member| hash(&member.id));
     let Some(bound) = rules.bound_milli else {
-        return members.iter().map(|member| ShardId(winner(&member.id, rules.shards, |_| true))).collect();
+        return hashes.map(|hash| ShardId(winner(hash, rules.shards, |_| true))).collect();
     };
+    let hashes: Vec<u64> = hashes.collect();
     let mut bounded = Bounded::new(members, rules, bound);
     let mut owners = vec![ShardId(0); members.len()];
     for at in by_id(members) {
-        let owner = winner(&members[at].id, rules.shards, |shard| bounded.has_room(shard));
+        let owner = winner(hashes[at], rules.shards, |shard| bounded.has_room(shard));
         bounded.add(owner, rules.load(&members[at]));
         owners[at] = ShardId(owner);
     }
     owners
 }
 
-/// Of the shards that may bid, the one that bids most for an id; the lowest of equal bids.
-fn winner(id: &str, shards: u32, may_bid: impl Fn(u32) -> bool) -> u32 {
-    let bids = Seed::new(hash(id));
+/// Of the shards that may bid, the one that bids most for the hash of an id; the lowest of equal bids.
+fn winner(hash: u64, shards: u32, may_bid: impl Fn(u32) -> bool) -> u32 {
+    let bids = Seed::new(hash);
     let mut best = (0, 0);
     // A bid of zero wins nothing, which is one chance in 2^64; in return this is one comparison per bid.
     for shard in 0..shards {
