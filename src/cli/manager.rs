@@ -137,7 +137,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
 fn summarise(counted: &Counted) -> std::io::Result<()> {
     let mut err = std::io::stderr().lock();
     let cpu = clock::process_cpu();
-    writeln!(err, "{:>10}  CPU, {} calls:", cpu.to_string(), counted.calls.total())?;
+    writeln!(err, "{:>10}  CPU, {} calls:", format!("{:.2} s", cpu.as_secs_f64()), counted.calls.total())?;
     for (key, count) in counted.calls.iter() {
         let kind = key.kind.map_or("discovery", |kind| kind.info().plural);
         writeln!(err, "{count:>10}  {:?} {:?} {kind} -> {}", key.target, key.verb, key.code)?;
