@@ -3,7 +3,7 @@
 //! In: a JSON value that the rules have let through. Out: the same object as shared, immutable parts; rendering is
 //! concatenation and never parses. Equal specs, labels and managed field sets of ten thousand clusters are one
 //! allocation ([`Blob::shared`]); a write makes a new header and new parts where it touches them and shares the rest
-//! ([`Kept`]).
+//! (`Kept`).
 //!
 //! Arithmetic (assumed): header 200 bytes + five pointers; 10,000 clusters x 40 objects with 600 bytes of private
 //! status are 320 MB. Rendering 2 KiB: 1 us for the header, the rest is copying.
