@@ -3,7 +3,7 @@
 use super::Verdict;
 use super::interval::{Estimate, Ratio};
 use crate::measure::{ChangeKind, Histogram, Hop, Role};
-use crate::record::{Clock, Latency, RunRecord, Stored};
+use crate::record::{Clock, Latency, Provenance, RunRecord, Stored};
 use crate::topology::Spread;
 use serde::Serialize;
 use serde_json::Value;
@@ -324,14 +324,17 @@ fn quantiles(list: &mut List, name: &str, base: Vec<Option<Estimate>>, head: Vec
     }
 }
 
-/// What the processes of a role, or all, used.
+/// What the processes of a role, or all, used. What was measured beside a simulation is the simulator's own cost and says
+/// nothing about the run.
 fn used(
     record: &RunRecord,
     role: Option<Role>,
     of: impl Fn(&crate::record::ProcessRecord) -> Option<f64>,
 ) -> Option<Estimate> {
-    let mut found =
-        record.processes.iter().filter(|p| role.is_none_or(|role| p.role == role)).filter_map(of).peekable();
+    let beside =
+        |p: &crate::record::ProcessRecord| record.clock == Clock::Virtual && p.provenance == Provenance::Measured;
+    let all = record.processes.iter().filter(|p| !beside(p) && role.is_none_or(|role| p.role == role));
+    let mut found = all.filter_map(of).peekable();
     found.peek().is_some().then(|| Estimate::single(found.sum()))
 }
 

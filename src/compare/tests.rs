@@ -1,7 +1,8 @@
 use super::interval::{Estimate, Ratio};
 use super::{Comparison, Question, Refusal, Verdict, compare};
 use crate::measure::Histogram;
-use crate::record::{Clock, Observer, Status, Stored, load, synthetic};
+use crate::measure::Role;
+use crate::record::{Clock, Observer, Provenance, Status, Stored, load, synthetic};
 use crate::seed::Seed;
 use crate::units::Span;
 use std::path::Path;
@@ -104,8 +105,16 @@ fn machines_do_not_matter_where_time_is_simulated_and_nothing_is_noise() {
     let (mut one, mut other) = (stored(), stored());
     (one.record.clock, other.record.clock) = (Clock::Virtual, Clock::Virtual);
     other.record.host.cpus += 2;
+    // The simulator itself takes a little more or less every time.
+    for process in &mut other.record.processes {
+        process.provenance = if process.role == Role::Harness { Provenance::Measured } else { Provenance::Modelled };
+        process.cpu_s += if process.role == Role::Harness { 1.0 } else { 0.0 };
+    }
+    one.record.processes.clone_from(&other.record.processes);
+    one.record.processes.iter_mut().filter(|p| p.role == Role::Harness).for_each(|p| p.cpu_s -= 1.0);
     let same = compare(&[one.clone(), other.clone()], &Question::default()).unwrap();
     assert!(same.metrics.iter().all(|metric| metric.verdict == Verdict::Same), "{:?}", same.metrics);
+    assert!(same.metrics.iter().any(|metric| metric.name == "processes.manager.cpu_s"));
     other.record.time.all_healthy_s = one.record.time.all_healthy_s.map(|secs| secs * 1.001);
     let worse = compare(&[one, other], &Question::default()).unwrap();
     assert_eq!((worse.verdict, verdict(&worse, "time.all_healthy_s")), (Verdict::Regressed, Verdict::Regressed));
