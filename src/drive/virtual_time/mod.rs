@@ -15,6 +15,13 @@
 //! (`apiserver::life`) in the order of arrival. What things cost is `model::prices`: a call occupies a core of its server, a
 //! manager has one core for what it does about what it hears. A cluster's own informers see a commit at once; calls and
 //! watch events of managers and of the harness travel one network each way.
+//!
+//! Arithmetic for 10,000 clusters with 4 apps each, install to healthy: an app takes 64 calls and 85 events, half of them
+//! passes of its controllers at 1 us: 3.4 M events, 4 s. An app holds 2.2 KB in Flux objects (their controllers' memory),
+//! 0.8 in what its manager knows, 0.7 in followed changes: 4 KB, 160 MB.
+//!
+//! Measured (`ten-thousand --clock virtual`, release, one core): 3.4 M events and 2.56 M calls in 2.2 s of CPU, 249 MiB.
+//! From 1,000 to 20,000 clusters 330 to 240 us of CPU per cluster, and 24 KB beside the 40 MB of an empty process.
 
 mod changes;
 mod digest;
@@ -152,8 +159,8 @@ pub enum Impossible {
     },
 }
 
-/// What a leaf and an app hold in memory.
-const LEAF_BYTES: u64 = 4 << 10;
+/// What a leaf and an app hold in memory; measured: 24 KB for a leaf with four apps.
+const LEAF_BYTES: u64 = 8 << 10;
 const APP_BYTES: u64 = 4 << 10;
 
 /// Whether a scenario can be simulated with so much memory.

@@ -24,6 +24,17 @@ fn the_smallest_scenario_ends_with_every_app_healthy() {
     assert_eq!((progress.apps, progress.healthy, progress.open()), (20, 20, 0));
 }
 
+/// The recorded sums: 4N + 2D + 16 for a Kustomization that waits for N = 4 objects, D = 1 of them a Deployment, 10 for its
+/// source, 6 for a Deployment with replicas. Source and Kustomization are written together and back off alike, so that the
+/// first look at the source comes before its artifact: two calls more.
+#[test]
+fn an_install_makes_the_calls_that_were_recorded_of_the_real_controllers() {
+    let outcome = play(&shipped("smoke", &[]));
+    assert_eq!(outcome.controllers.total(), 20 * (4 * 4 + 2 + 16 + 10 + 6 + 2));
+    // Two applies, three reports (synced, the early look, healthy) and a watch of each of two kinds.
+    assert_eq!(outcome.managers[0].calls.total(), 20 * (2 + 3 + 2));
+}
+
 #[test]
 fn a_day_of_a_platform_team_ends_with_every_app_healthy() {
     let outcome = play(&shipped("quickstart", &[]));
