@@ -9,6 +9,35 @@ pub fn format(unix_secs: u64) -> String {
     clock::rfc3339(Time(unix_secs.saturating_mul(1_000_000_000)))
 }
 
+/// Appends the text of an instant: what [`format`] says, without a text in between.
+pub fn write(unix_secs: u64, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 10] = b"0123456789";
+    let (Ok(days), Ok(seconds)) = (usize::try_from(unix_secs / 86_400), usize::try_from(unix_secs % 86_400)) else {
+        return;
+    };
+    let (year, month, day) = date(days);
+    if year > 9_999 {
+        return out.extend_from_slice(format(unix_secs).as_bytes());
+    }
+    let parts = [year / 100, year % 100, month, day, seconds / 3_600, seconds / 60 % 60, seconds % 60];
+    for (part, behind) in parts.into_iter().zip(["", "-", "-", "T", ":", ":", "Z"]) {
+        out.extend_from_slice(&[DIGITS[part / 10 % 10], DIGITS[part % 10]]);
+        out.extend_from_slice(behind.as_bytes());
+    }
+}
+
+/// Howard Hinnant's `civil_from_days`, from 1970 on.
+const fn date(days: usize) -> (usize, usize, usize) {
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + if month <= 2 { 1 } else { 0 };
+    (year, month, doy - (153 * mp + 2) / 5 + 1)
+}
+
 /// The instant of a text: `2026-01-02T03:04:05Z`, optionally with a fraction (dropped) and a numeric offset. `None` if
 /// it is something else or before 1970.
 #[must_use]
@@ -56,6 +85,17 @@ const fn days(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn written_is_what_is_formatted_and_read_again(secs in 0..18_446_744_073_u64) {
+            let mut out = Vec::new();
+            write(secs, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format(secs));
+            prop_assert_eq!(parse(&format(secs)), Some(secs));
+        }
+    }
 
     #[test]
     fn what_is_written_reads_back() {

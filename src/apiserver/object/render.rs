@@ -92,7 +92,7 @@ fn number(out: &mut Vec<u8>, value: impl std::fmt::Display) {
 
 fn time(out: &mut Vec<u8>, unix_secs: u64) {
     out.push(b'"');
-    out.extend_from_slice(instant::format(unix_secs).as_bytes());
+    instant::write(unix_secs, out);
     out.push(b'"');
 }
 
