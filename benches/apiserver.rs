@@ -1,12 +1,13 @@
 //! What calls of the API server cost: in this process through `Cluster::handle`, and as CPU of a `serve` process over
 //! HTTP/2 and TLS with 64 calls in flight on one connection.
 //!
-//! Over the wire the figure is not time but the server's CPU per call, read from its threads' `schedstat`: it means the
-//! same on a busy machine. `watch memory` prints the server's memory per idle watch.
+//! All figures are CPU time: that of this thread in process, that of the server's threads (`schedstat`) over the wire.
+//! They mean the same on a busy machine. `watch memory` prints the server's memory per idle watch.
 
 use base64::Engine as _;
 use bytes::Bytes;
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use flamboyance::apiserver::clusters::{Base, Cluster, Clusters, Settings};
 use flamboyance::apiserver::object::Form;
 use flamboyance::apiserver::request::{Body, Now, Options, PatchType, Request, Response, Verb};
@@ -23,6 +24,40 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+
+/// CPU time of the thread.
+struct Cpu;
+
+impl Measurement for Cpu {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+    }
+
+    fn end(&self, start: Duration) -> Duration {
+        self.start() - start
+    }
+
+    fn add(&self, one: &Duration, other: &Duration) -> Duration {
+        *one + *other
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        value.as_secs_f64() * 1e9
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        static WALL: WallTime = WallTime;
+        WALL.formatter()
+    }
+}
 
 /// Calls on the wire at once.
 const IN_FLIGHT: u64 = 64;
@@ -104,7 +139,8 @@ impl Local {
     }
 
     fn patch(&self, resource: &Arc<Resource>, name: &str, sub: Option<&'static str>, kind: PatchType, text: &str) {
-        let options = Options { force: kind == PatchType::Apply, ..Options::default() };
+        let applies = kind == PatchType::Apply;
+        let options = Options { force: applies, field_manager: applies.then_some("bench"), ..Options::default() };
         let body = Body::Patch(kind, text.as_bytes());
         let request = Request::new(Verb::Patch, resource, "bench/1").on("default", name);
         black_box(self.call(&Request { body, subresource: sub, options, ..request }));
@@ -112,7 +148,7 @@ impl Local {
 }
 
 #[expect(clippy::too_many_lines, reason = "one call after the other")]
-fn in_process(c: &mut Criterion) {
+fn in_process(c: &mut Criterion<Cpu>) {
     let local = Local::new();
     let (maps, deployments, kustomizations) =
         (local.resource("configmaps"), local.resource("deployments"), local.resource("kustomizations"));
@@ -211,7 +247,7 @@ fn in_process(c: &mut Criterion) {
 }
 
 /// One write and what a hundred watchers make of it.
-fn fan_out(c: &mut Criterion, local: &Local) {
+fn fan_out(c: &mut Criterion<Cpu>, local: &Local) {
     local.create("configmaps", &config_map("watched", "0"));
     let maps = local.resource("configmaps");
     let version = local.cluster.version().to_string();
@@ -379,20 +415,26 @@ const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/de
 /// Makes a call.
 type Maker<'a> = Box<dyn Fn() -> Call + 'a>;
 
-fn over_the_wire(c: &mut Criterion) {
+fn over_the_wire(c: &mut Criterion<Cpu>) {
     let remote = start();
     let next = numbers();
     let once = |call: Call| {
         remote.spend(1, &move || call.clone());
     };
-    once(("POST", DEPLOYMENTS.to_owned(), JSON, deployment("one", "registry/app:1").to_string()));
-    once(("POST", KUSTOMIZATIONS.to_owned(), JSON, kustomization("one").to_string()));
+    // Calls that are in flight together are about different objects: nobody measures conflicts.
+    let turn = numbers();
+    let one = || format!("one-{}", turn() % (2 * IN_FLIGHT));
+    for n in 0..2 * IN_FLIGHT {
+        let name = format!("one-{n}");
+        once(("POST", DEPLOYMENTS.to_owned(), JSON, deployment(&name, "registry/app:1").to_string()));
+        once(("POST", KUSTOMIZATIONS.to_owned(), JSON, kustomization(&name).to_string()));
+    }
     for n in 0..500 {
         once(("POST", MAPS.to_owned(), JSON, config_map(&format!("listed-{n}"), "x").to_string()));
     }
-    let applied = format!("{DEPLOYMENTS}/applied?fieldManager=bench&force=true");
+    let applied = |name: &str| format!("{DEPLOYMENTS}/{name}?fieldManager=bench&force=true");
     let calls: Vec<(&str, Maker<'_>)> = vec![
-        ("get", Box::new(|| ("GET", format!("{DEPLOYMENTS}/one"), JSON, String::new()))),
+        ("get", Box::new(|| ("GET", format!("{DEPLOYMENTS}/{}", one()), JSON, String::new()))),
         (
             "create",
             Box::new(|| {
@@ -404,20 +446,24 @@ fn over_the_wire(c: &mut Criterion) {
             "merge patch",
             Box::new(|| {
                 let patch = json!({ "spec": { "interval": format!("{}s", next() + 1) } });
-                ("PATCH", format!("{KUSTOMIZATIONS}/one"), MERGE, patch.to_string())
+                ("PATCH", format!("{KUSTOMIZATIONS}/{}", one()), MERGE, patch.to_string())
             }),
         ),
-        ("status patch", Box::new(|| ("PATCH", format!("{KUSTOMIZATIONS}/one/status"), MERGE, ready(next())))),
+        ("status patch", Box::new(|| ("PATCH", format!("{KUSTOMIZATIONS}/{}/status", one()), MERGE, ready(next())))),
         (
             "apply",
             Box::new(|| {
-                let object = deployment("applied", &format!("registry/app:{}", next()));
-                ("PATCH", applied.clone(), APPLY, object.to_string())
+                let name = one();
+                let object = deployment(&name, &format!("registry/app:{}", next()));
+                ("PATCH", applied(&name), APPLY, object.to_string())
             }),
         ),
         (
             "apply without change",
-            Box::new(|| ("PATCH", applied.clone(), APPLY, deployment("applied", "registry/app:same").to_string())),
+            Box::new(|| {
+                let name = one();
+                ("PATCH", applied(&name), APPLY, deployment(&name, "registry/app:same").to_string())
+            }),
         ),
         ("list of 500", Box::new(|| ("GET", format!("{MAPS}?limit=500"), JSON, String::new()))),
     ];
@@ -432,7 +478,7 @@ fn over_the_wire(c: &mut Criterion) {
 }
 
 /// Server CPU per write and event with a hundred watches on the connection; a write alone is `merge patch`.
-fn watched(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>, remote: &Remote) {
+fn watched(group: &mut BenchmarkGroup<'_, Cpu>, remote: &Remote) {
     let path = "/api/v1/namespaces/kube-public/configmaps";
     let map = json!({ "metadata": { "name": "watched", "namespace": "kube-public" }, "data": { "key": "" } });
     remote.spend(1, &|| ("POST", path.to_owned(), JSON, map.to_string()));
@@ -491,5 +537,5 @@ fn watch_memory() {
     println!("watch memory: {each} bytes of server memory per idle watch, {watches} on one connection");
 }
 
-criterion_group!(benches, in_process, over_the_wire);
+criterion_group!(name = benches; config = Criterion::default().with_measurement(Cpu); targets = in_process, over_the_wire);
 criterion_main!(benches);
