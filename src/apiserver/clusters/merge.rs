@@ -4,7 +4,7 @@
 //! anything else goes over the whole object.
 
 use crate::apiserver::failure::Failure;
-use crate::apiserver::object::{Kept, Object};
+use crate::apiserver::object::{Kept, Members, Object};
 use crate::apiserver::request::Request;
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 const PARTS: [&str; 4] = ["labels", "annotations", "ownerReferences", "finalizers"];
 
 /// What the patch leaves alone; `None` if it is not of the plain form.
-pub(super) fn left_alone(request: &Request<'_>, patch: &Value, old: &Object) -> Result<Option<Kept>, Failure> {
+pub(super) fn left_alone(request: &Request<'_>, patch: &Value, old: &Object) -> Result<Option<Kept<'static>>, Failure> {
     let resource = request.resource;
     let door = match request.subresource {
         None => resource.custom,
@@ -49,7 +49,7 @@ pub(super) fn left_alone(request: &Request<'_>, patch: &Value, old: &Object) -> 
     Ok(Some(kept))
 }
 
-fn touch_part(kept: &mut Kept, part: &str) {
+fn touch_part(kept: &mut Kept<'_>, part: &str) {
     match part {
         "labels" => kept.labels = false,
         "annotations" => kept.annotations = false,
@@ -72,6 +72,24 @@ fn part_passes(request: &Request<'_>, part: &str) -> bool {
         None => true,
         Some(_) => !request.resource.custom && part != "labels",
     }
+}
+
+/// Takes the members of a status that the patch names out of `members`, and gives them as a value; `None` if the status
+/// is to be looked at as a whole.
+pub(super) fn named(request: &Request<'_>, patch: &Value, members: &mut Members<'_>) -> Option<Value> {
+    let sent = patch.get("status")?.as_object()?;
+    let types = &request.resource.schema.types;
+    let status = types.node(request.resource.schema.node().field("status")?.id);
+    if status.fields.is_none() || status.atomic_map {
+        return None;
+    }
+    let mut named = Map::new();
+    for name in sent.keys() {
+        if let Some(text) = members.remove(name.as_str()) {
+            named.insert(name.clone(), serde_json::from_str(text.get()).ok()?);
+        }
+    }
+    Some(Value::Object(named))
 }
 
 /// The touched parts after the patch.

@@ -4,8 +4,12 @@
 //! Never: sockets, tasks, timers. Each cluster has one lock, held for the lookup and the commit of a write, not for
 //! parsing, merging and validating: those work on immutable versions and start over if the version moved.
 //!
-//! Arithmetic (assumed): an untouched cluster is its struct, below 1 KiB, so 10,000 are 10 MB. A status patch of 1 KiB
-//! parses 1 KiB (5 us), merges and prints it (3 us) and commits (2 us).
+//! Arithmetic: an untouched cluster is its struct, below 1 KiB, so 10,000 are 10 MB. A status patch of 1 KiB parses 1 KiB
+//! (5 us), merges and prints it (3 us) and commits (2 us).
+//!
+//! Measured (`benches/apiserver.rs`, the server's CPU per call over HTTP/2 and TLS, 2 shared cores): get 28 us, create of
+//! a Deployment 81 us, merge patch 43 us, apply without change 23 us, an event to one of 100 watchers 8 us, an idle
+//! watch 2.9 KiB.
 
 mod applied;
 mod base;

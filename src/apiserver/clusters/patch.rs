@@ -112,10 +112,7 @@ impl Cluster {
         if let Change::Merge(patch) = change
             && let Some(kept) = merge::left_alone(request, patch, old)?
         {
-            let old_value = old.parts(resource, kept);
-            let value = merge::merged(request, &old_value, patch);
-            let before = Before { object: old, value: &old_value, kept };
-            return self.replace(request, &before, value, Owners::Record, now);
+            return self.merge_parts(request, patch, old, kept, now);
         }
         let kept = if matches!(change, Change::Apply(_)) { left_alone_by_apply(request, old) } else { Kept::default() };
         let old_value = old.parts(resource, kept);
@@ -132,6 +129,30 @@ impl Cluster {
         check_renamed(request, &new, &old_value)?;
         let value = through_door(request, &old_value, new);
         self.replace(request, &Before { object: old, value: &old_value, kept }, value, owners, now)
+    }
+
+    /// A merge patch of the parts that it names; of a status only the members.
+    fn merge_parts(
+        &self,
+        request: &Request<'_>,
+        patch: &Value,
+        old: &Arc<Object>,
+        mut kept: Kept<'static>,
+        now: Now,
+    ) -> Result<Option<Response>, Box<Failure>> {
+        let mut members = old.status_members().filter(|_| !kept.status);
+        let named = members.as_mut().and_then(|members| merge::named(request, patch, members));
+        kept.status |= named.is_some();
+        let mut old_value = old.parts(request.resource, kept);
+        let kept = match named {
+            None => kept,
+            Some(named) => {
+                old_value["status"] = named;
+                Kept { status: false, members: members.as_ref(), ..kept }
+            }
+        };
+        let value = merge::merged(request, &old_value, patch);
+        self.replace(request, &Before { object: old, value: &old_value, kept }, value, Owners::Record, now)
     }
 
     /// Only an apply creates what is absent.
@@ -283,7 +304,7 @@ impl<'a> Change<'a> {
 }
 
 /// What an apply leaves alone: the status, unless it goes there.
-fn left_alone_by_apply(request: &Request<'_>, old: &Object) -> Kept {
+fn left_alone_by_apply(request: &Request<'_>, old: &Object) -> Kept<'static> {
     let door = request.subresource.is_none();
     if door { left_alone(request, old) } else { Kept::default() }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) struct Before<'a> {
     pub(super) object: &'a Arc<Object>,
     pub(super) value: &'a Value,
-    pub(super) kept: Kept,
+    pub(super) kept: Kept<'a>,
 }
 
 /// How the managedFields of the new object come about.
@@ -226,7 +226,7 @@ pub(super) fn prepare(
 }
 
 /// Refuses what is invalid.
-fn check(resource: &Resource, old: Option<&Value>, value: &Value, kept: Kept) -> Result<(), Failure> {
+fn check(resource: &Resource, old: Option<&Value>, value: &Value, kept: Kept<'_>) -> Result<(), Failure> {
     let Err(errors) = validate(resource, old, value, kept) else { return Ok(()) };
     let cause = |e: FieldError| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field };
     let causes: Vec<Cause> = errors.into_iter().map(cause).collect();

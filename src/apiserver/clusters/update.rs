@@ -103,7 +103,7 @@ impl Cluster {
 }
 
 /// The parts that no write through the request's door touches.
-pub(super) fn left_alone(request: &Request<'_>, old: &Object) -> Kept {
+pub(super) fn left_alone(request: &Request<'_>, old: &Object) -> Kept<'static> {
     let all = Kept::all(old);
     match request.subresource {
         None => Kept { status: all.status && request.resource.has_status, ..Kept::default() },

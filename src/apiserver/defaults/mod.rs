@@ -34,7 +34,7 @@ struct Rule {
 }
 
 /// Fills in the defaults of an object, or of those parts of it that a write touches.
-pub(in crate::apiserver) fn defaults(resource: &Resource, object: &mut Value, kept: Kept) {
+pub(in crate::apiserver) fn defaults(resource: &Resource, object: &mut Value, kept: Kept<'_>) {
     if resource.custom {
         fill_schema(&resource.schema.types, resource.schema.id, object);
         return;

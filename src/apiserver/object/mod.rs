@@ -19,7 +19,7 @@ mod value;
 pub use crate::ids::Uid;
 pub use blob::{Blob, shared_text};
 pub use meta::{Manager, Meta, Owner};
-pub(in crate::apiserver) use parts::Kept;
+pub(in crate::apiserver) use parts::{Kept, Members};
 pub use render::Form;
 pub use value::Malformed;
 

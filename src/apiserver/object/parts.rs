@@ -7,14 +7,22 @@
 use super::value::{at_rest, encode, malformed, store, strings, values};
 use super::{Blob, Malformed, Meta, Object};
 use crate::apiserver::schema::Resource;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The members of a status by name, as text.
+pub(in crate::apiserver) type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
 /// Parts that stay as they are. Never one that the object does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::apiserver) struct Kept {
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::apiserver) struct Kept<'a> {
     pub(in crate::apiserver) spec: bool,
     pub(in crate::apiserver) status: bool,
+    /// Of a status that is touched, the members that are not.
+    pub(in crate::apiserver) members: Option<&'a Members<'a>>,
     /// The top-level fields other than metadata, spec and status.
     pub(in crate::apiserver) rest: bool,
     pub(in crate::apiserver) labels: bool,
@@ -25,10 +33,11 @@ pub(in crate::apiserver) struct Kept {
     pub(in crate::apiserver) identity: bool,
 }
 
-impl Kept {
+impl Kept<'_> {
     /// Everything that an object has.
     pub(in crate::apiserver) const fn all(object: &Object) -> Self {
         Self {
+            members: None,
             spec: object.spec.is_some(),
             status: object.status.is_some(),
             rest: object.rest.is_some(),
@@ -44,6 +53,9 @@ impl Kept {
     pub(in crate::apiserver) fn take_from(self, value: &mut Value) {
         let Value::Object(fields) = value else { return };
         fields.retain(|name, _| !self.has(name));
+        if let (Some(members), Some(Value::Object(status))) = (self.members, fields.get_mut("status")) {
+            status.retain(|name, _| !members.contains_key(name.as_str()));
+        }
         if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
             for (name, kept) in [
                 ("labels", self.labels),
@@ -55,6 +67,15 @@ impl Kept {
                     metadata.remove(name);
                 }
             }
+        }
+    }
+
+    /// Whether a field at a path, which the value does not have, is there nevertheless.
+    pub(in crate::apiserver) fn has_at(self, path: &str, field: &str) -> bool {
+        match path {
+            "" => self.has(field),
+            "status" => self.members.is_some_and(|members| members.contains_key(field)),
+            _ => false,
         }
     }
 
@@ -70,8 +91,13 @@ impl Kept {
 }
 
 impl Object {
+    /// The members of the status as text; `None` if there is no status, or one that is no map.
+    pub(in crate::apiserver) fn status_members(&self) -> Option<Members<'_>> {
+        serde_json::from_slice(self.status.as_deref()?.bytes()).ok()
+    }
+
     /// The object as a value without managedFields and without what is kept, at the version of `asked`.
-    pub(in crate::apiserver) fn parts(&self, asked: &Resource, kept: Kept) -> Value {
+    pub(in crate::apiserver) fn parts(&self, asked: &Resource, kept: Kept<'_>) -> Value {
         let rest = if kept.rest { None } else { self.rest_for(asked) };
         let rest = rest.and_then(|rest| serde_json::from_slice(&rest).ok());
         let mut fields: Map<String, Value> = rest.unwrap_or_default();
@@ -95,7 +121,7 @@ impl Object {
         &self,
         asked: &Arc<Resource>,
         value: Value,
-        kept: Kept,
+        kept: Kept<'_>,
     ) -> Result<Self, Malformed> {
         let Value::Object(mut fields) = value else { return Err(malformed("", "an object")) };
         let metadata = fields.remove("metadata").unwrap_or_else(|| json!({}));
@@ -106,7 +132,13 @@ impl Object {
         let status = fields.remove("status").filter(|v| !v.is_null());
         let fields = at_rest(asked, fields);
         let shared = |v: Value| store(asked, &v);
-        let private = |v: Value| same_or(self.status.as_ref(), encode(&v));
+        let private = |v: Value| {
+            let text = match (kept.members, v) {
+                (Some(members), Value::Object(own)) => joined(members, &own),
+                (_, v) => encode(&v),
+            };
+            same_or(self.status.as_ref(), text)
+        };
         Ok(Self {
             resource: asked.clone(),
             meta,
@@ -121,6 +153,32 @@ impl Object {
     }
 }
 
+/// A map of members that are kept and of its own, by name.
+fn joined(members: &Members<'_>, own: &Map<String, Value>) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    let mut member = |name: &str, text: &dyn Fn(&mut Vec<u8>)| {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        // Texts always encode, and a vector takes every byte.
+        let _ = serde_json::to_writer(&mut out, name);
+        out.push(b':');
+        text(&mut out);
+    };
+    let mut left = members.iter().peekable();
+    for (name, value) in own {
+        while let Some((kept, text)) = left.next_if(|(kept, _)| ***kept < **name) {
+            member(kept, &|out| out.extend_from_slice(text.get().as_bytes()));
+        }
+        member(name, &|out| drop(serde_json::to_writer(out, value)));
+    }
+    for (kept, text) in left {
+        member(kept, &|out| out.extend_from_slice(text.get().as_bytes()));
+    }
+    out.push(b'}');
+    out
+}
+
 /// The old text if nothing changed.
 fn same_or(old: Option<&Arc<Blob>>, text: Vec<u8>) -> Arc<Blob> {
     match old {
@@ -130,7 +188,7 @@ fn same_or(old: Option<&Arc<Blob>>, text: Vec<u8>) -> Arc<Blob> {
 }
 
 impl Meta {
-    fn parts(&self, kept: Kept) -> Map<String, Value> {
+    fn parts(&self, kept: Kept<'_>) -> Map<String, Value> {
         let mut fields = if kept.identity {
             let name = ("name".to_owned(), json!(&*self.name));
             Map::from_iter([name])
@@ -150,7 +208,7 @@ impl Meta {
         fields
     }
 
-    fn with_parts(&self, value: Value, kept: Kept) -> Result<Self, Malformed> {
+    fn with_parts(&self, value: Value, kept: Kept<'_>) -> Result<Self, Malformed> {
         let Value::Object(mut fields) = value else { return Err(malformed("metadata", "an object")) };
         let fields = &mut fields;
         let mut meta = self.clone();

@@ -84,7 +84,7 @@ pub(in crate::apiserver) fn validate(
     resource: &Resource,
     old: Option<&Value>,
     new: &Value,
-    kept: Kept,
+    kept: Kept<'_>,
 ) -> Result<(), Vec<FieldError>> {
     let mut out = Vec::new();
     if let Some(metadata) = new.get("metadata").and_then(Value::as_object) {

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// Checks a custom resource but for its metadata.
-pub(super) fn custom(types: &Types, id: TypeId, object: &Value, kept: Kept, out: &mut Vec<FieldError>) {
-    let mut walk = Walk { types, path: String::new(), out, duplicates: Vec::new() };
+pub(super) fn custom(types: &Types, id: TypeId, object: &Value, kept: Kept<'_>, out: &mut Vec<FieldError>) {
+    let mut walk = Walk { types, kept, path: String::new(), out, duplicates: Vec::new() };
     let of = types.node(id);
     let Some(map) = object.as_object() else { return };
-    walk.missing(of, map, kept);
+    walk.missing(of, map);
     for (name, value) in map.iter().filter(|(name, _)| !matches!(name.as_str(), "metadata" | "apiVersion" | "kind")) {
         if let Some(entry) = of.entry(name) {
             walk.below(".", name, |walk| walk.value(entry, value));
@@ -23,6 +23,7 @@ pub(super) fn custom(types: &Types, id: TypeId, object: &Value, kept: Kept, out:
 
 struct Walk<'a> {
     types: &'a Types,
+    kept: Kept<'a>,
     /// Where the walk is; one text for all of it.
     path: String,
     out: &'a mut Vec<FieldError>,
@@ -55,7 +56,7 @@ impl Walk<'_> {
         rules(of, value, &self.path, self.out);
         match value {
             Value::Object(map) if of.fields.is_some() => {
-                self.missing(of, map, Kept::default());
+                self.missing(of, map);
                 for (name, inner) in map {
                     if let Some(entry) = of.entry(name) {
                         self.below(".", name, |walk| walk.value(entry, inner));
@@ -78,10 +79,10 @@ impl Walk<'_> {
         }
     }
 
-    fn missing(&mut self, of: &Node, map: &Map<String, Value>, kept: Kept) {
+    fn missing(&mut self, of: &Node, map: &Map<String, Value>) {
         for field in of.at(&of.required) {
             let null = || map.get(&*field.name).is_none_or(|v| v.is_null() && !self.types.node(field.id).nullable);
-            if null() && !kept.has(&field.name) {
+            if null() && !self.kept.has_at(&self.path, &field.name) {
                 let dot = if self.path.is_empty() { "" } else { "." };
                 self.out.push(required(&format!("{}{dot}{}", self.path, field.name), ""));
             }

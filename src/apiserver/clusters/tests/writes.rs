@@ -402,6 +402,9 @@ fn a_patch_of_parts_makes_what_an_update_of_the_whole_makes() {
             Some("status"),
             json!({ "status": { "observedGeneration": 2, "conditions": null }, "metadata": { "labels": null } }),
         ),
+        (Some("status"), json!({ "status": { "lastAppliedRevision": "r", "lastHandledReconcileAt": "z" } })),
+        (Some("status"), json!({ "status": { "history": [{ "digest": "d", "unknown": 1 }], "conditions": [] } })),
+        (Some("status"), json!({ "status": { "lastAppliedRevision": null, "absent": null } })),
         (None, json!({ "metadata": { "annotations": { "a": "1" } } })),
         (
             None,
