@@ -9,7 +9,7 @@ pub fn format(unix_secs: u64) -> String {
     clock::rfc3339(Time(unix_secs.saturating_mul(1_000_000_000)))
 }
 
-/// Appends the text of an instant: what [`format`] says, without a text in between.
+/// Appends the text of an instant: what [`format()`] says, without a text in between.
 pub fn write(unix_secs: u64, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 10] = b"0123456789";
     let (Ok(days), Ok(seconds)) = (usize::try_from(unix_secs / 86_400), usize::try_from(unix_secs % 86_400)) else {
