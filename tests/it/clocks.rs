@@ -167,7 +167,10 @@ fn the_smallest_scenario_ends_in_the_same_state_by_the_same_calls() {
 
 #[test]
 fn a_day_of_a_platform_team_ends_in_the_same_state() {
-    let more = ["--set", "fleet.clusters=40"];
+    // Drift waits until a loaded machine has installed everything too: what is deleted while Flux waits for it keeps its app
+    // unhealthy for longer than a test may take.
+    let later = ["timeline.4.at=20s", "timeline.5.at=21s", "timeline.6.at=22s", "fleet.clusters=40"];
+    let more: Vec<&str> = later.into_iter().flat_map(|set| ["--set", set]).collect();
     let (live, simulated) = (run("real", "quickstart.yaml", &more), run("virtual", "quickstart.yaml", &more));
     assert_same_objects(&live, &simulated);
     // Not what failed: on a busy machine somebody may meddle with what is not there yet.
