@@ -148,7 +148,7 @@ impl Managed {
             known: false,
             target: Target::default(),
             shape: None,
-            app: nothing(),
+            app: App::empty(),
             agenda: Agenda::default(),
             cached: [None; 2],
             covered: [ContentId::default(); 2],
@@ -196,7 +196,7 @@ impl Managed {
             status: old.status,
             detail_since: old.detail_since,
             synced_at: old.synced_at,
-            ..nothing()
+            ..App::empty()
         };
         self.shape = Some(shape);
     }
@@ -254,27 +254,4 @@ impl Managed {
 
 fn glance(shown: &Shown) -> Glance<ContentId> {
     Glance { health: shown.health, deleting: shown.deleting, revision: shown.revision, message: shown.message }
-}
-
-/// An Application that asks for nothing.
-fn nothing() -> App {
-    let none = ObjectId(0);
-    App {
-        ids: Ids { app: none, workload: none, source: none, namespace: none },
-        mode: Mode::Ordinary,
-        kinds: [Kind::KUSTOMIZATION, Kind::GIT_REPOSITORY],
-        desired: [ContentId(0); 2],
-        source: ContentId(0),
-        problem: None,
-        automated: false,
-        self_heal: false,
-        create_namespace: false,
-        deleting: false,
-        cascade: false,
-        refresh: false,
-        operation: false,
-        status: Status::default(),
-        detail_since: None,
-        synced_at: None,
-    }
 }

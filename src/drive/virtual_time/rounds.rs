@@ -318,11 +318,7 @@ impl Simulation<'_> {
         let shard = managed.shard;
         let manager = &mut self.managers[shard as usize];
         if managed.is_ours() {
-            managed.app.status = outcome.status;
-            managed.app.detail_since = outcome.detail_since;
-            if outcome.synced {
-                managed.app.synced_at = Some(self.now);
-            }
+            managed.app.settle(outcome, self.now);
             managed.agenda.end(round.app, outcome, &manager.resync, &mut manager.queue, self.now);
         }
         manager.queue.done(round.app);

@@ -251,6 +251,39 @@ impl Reconcile {
 }
 
 impl App {
+    /// An Application that asks for nothing: what a rim knows before it has read one.
+    #[must_use]
+    pub fn empty() -> Self {
+        let none = ObjectId(0);
+        Self {
+            ids: Ids { app: none, workload: none, source: none, namespace: none },
+            mode: Mode::Ordinary,
+            kinds: [Kind::KUSTOMIZATION, Kind::GIT_REPOSITORY],
+            desired: [ContentId::default(); 2],
+            source: ContentId::default(),
+            problem: None,
+            automated: false,
+            self_heal: false,
+            create_namespace: false,
+            deleting: false,
+            cascade: false,
+            refresh: false,
+            operation: false,
+            status: Status::default(),
+            detail_since: None,
+            synced_at: None,
+        }
+    }
+
+    /// A round over it ended at `now`.
+    pub fn settle(&mut self, outcome: &Outcome, now: Time) {
+        self.status = outcome.status;
+        self.detail_since = outcome.detail_since;
+        if outcome.synced {
+            self.synced_at = Some(now);
+        }
+    }
+
     fn op(&self, target: Target, verb: Verb, kind: Kind, object: ObjectId, body: Body) -> Op<Body> {
         Op { target, verb, kind, object, status: false, dry_run: false, body }
     }

@@ -78,7 +78,7 @@ impl Entry {
             exists: false,
             cluster: None,
             destination: Destination::default(),
-            app: nothing(),
+            app: App::empty(),
             words: Words::default(),
             inputs: ContentId::default(),
             agenda: Agenda::default(),
@@ -107,29 +107,6 @@ impl Entry {
 
     pub(in crate::drive::live::manager) const fn snapshot(&self) -> &App {
         &self.app
-    }
-}
-
-/// An Application that asks for nothing.
-fn nothing() -> App {
-    let none = ObjectId(0);
-    App {
-        ids: Ids { app: none, workload: none, source: none, namespace: none },
-        mode: Mode::Ordinary,
-        kinds: [Kind::KUSTOMIZATION, Kind::GIT_REPOSITORY],
-        desired: [ContentId::default(); 2],
-        source: ContentId::default(),
-        problem: None,
-        automated: false,
-        self_heal: false,
-        create_namespace: false,
-        deleting: false,
-        cascade: false,
-        refresh: false,
-        operation: false,
-        status: Status::default(),
-        detail_since: None,
-        synced_at: None,
     }
 }
 
@@ -225,7 +202,7 @@ impl Index {
             status: if known { old.status } else { written_status(&object.status) },
             detail_since: old.detail_since,
             synced_at: old.synced_at,
-            ..nothing()
+            ..App::empty()
         };
         let text = |value: &Value| value.as_str().unwrap_or_default().into();
         let destination = &spec["destination"];
@@ -386,11 +363,7 @@ impl Index {
         let resync = self.resync;
         let entry = &mut self.apps[key as usize];
         if entry.is_ours() {
-            entry.app.status = outcome.status;
-            entry.app.detail_since = outcome.detail_since;
-            if outcome.synced {
-                entry.app.synced_at = Some(now);
-            }
+            entry.app.settle(outcome, now);
             entry.agenda.end(key, outcome, &resync, &mut self.queue, now);
         }
         self.queue.done(key);
