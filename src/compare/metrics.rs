@@ -67,18 +67,6 @@ pub enum Class {
 /// The roles of processes in the order of reports.
 pub const ROLES: [Role; 5] = [Role::Harness, Role::Hub, Role::Leaves, Role::FluxModel, Role::Manager];
 
-/// The name of a role in records.
-#[must_use]
-pub const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Harness => "harness",
-        Role::Hub => "hub",
-        Role::Leaves => "leaves",
-        Role::FluxModel => "flux-model",
-        Role::Manager => "manager",
-    }
-}
-
 /// The metrics that count for the verdict on a result: how long, and at what cost.
 const HEADLINES: [&str; 6] = [
     "counts.apps_healthy",
@@ -341,7 +329,7 @@ fn used(
 fn processes(list: &mut List, base: &RunRecord, head: &RunRecord) {
     let roles = std::iter::once(None).chain(ROLES.map(Some));
     for role in roles {
-        let path = role.map_or_else(String::new, |role| format!(".{}", role_name(role)));
+        let path = role.map_or_else(String::new, |role| format!(".{}", role.name()));
         let mut both = |field: &str, unit, of: &dyn Fn(&crate::record::ProcessRecord) -> Option<f64>| {
             list.noisy(format!("processes{path}.{field}"), unit, used(base, role, of), used(head, role, of));
         };

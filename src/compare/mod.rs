@@ -17,7 +17,7 @@ mod sentence;
 mod tests;
 
 pub use fit::Refusal;
-pub use metrics::{Metric, ROLES, role_name};
+pub use metrics::{Metric, ROLES};
 
 use crate::record::Stored;
 use serde::Serialize;

@@ -24,6 +24,20 @@ pub enum Role {
     Manager,
 }
 
+impl Role {
+    /// The word for it, as in a record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Harness => "harness",
+            Self::Hub => "hub",
+            Self::Leaves => "leaves",
+            Self::FluxModel => "flux-model",
+            Self::Manager => "manager",
+        }
+    }
+}
+
 /// `status.health.status` of an Application.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Health {

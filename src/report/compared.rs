@@ -2,7 +2,7 @@
 
 use super::numbers::{bytes, count, three_digits, time};
 use super::{Style, Table};
-use crate::compare::{Comparison, Metric, ROLES, Verdict, role_name};
+use crate::compare::{Comparison, Metric, ROLES, Verdict};
 use std::fmt::Write;
 
 /// The metrics that a summary shows; the page and JSON have all.
@@ -25,7 +25,7 @@ fn shown() -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    names.extend(ROLES.iter().map(|role| format!("processes.{}.cpu_s", role_name(*role))));
+    names.extend(ROLES.iter().map(|role| format!("processes.{}.cpu_s", role.name())));
     names.push("managers.clusters.max_over_mean".to_owned());
     names
 }

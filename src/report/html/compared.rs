@@ -1,7 +1,7 @@
 //! A comparison as one HTML page.
 
 use super::{figure, first_upper, framed, shell};
-use crate::compare::{Comparison, Metric, ROLES, Verdict, role_name};
+use crate::compare::{Comparison, Metric, ROLES, Verdict};
 use crate::measure::{Hop, Role};
 use crate::record::{ProcessRecord, Stored};
 use crate::report::charts::{Bars, Chart, Line, Series, chart, curve, percentiles};
@@ -118,7 +118,7 @@ fn bars(comparison: &Comparison, results: &[Stored]) -> Vec<Bars> {
         title: title.to_owned(),
         note,
         groups_are: "role",
-        groups: ROLES.iter().map(|role| role_name(*role).to_owned()).collect(),
+        groups: ROLES.iter().map(|role| role.name().to_owned()).collect(),
         unit,
         series,
     };

@@ -57,16 +57,6 @@ pub(super) fn latency(record: &RunRecord) -> Markup {
     }
 }
 
-const fn role(role: Role) -> &'static str {
-    match role {
-        Role::Harness => "harness",
-        Role::Hub => "hub",
-        Role::Leaves => "leaves",
-        Role::FluxModel => "flux-model",
-        Role::Manager => "manager",
-    }
-}
-
 pub(super) fn processes(record: &RunRecord) -> Markup {
     let head = [
         "",
@@ -96,7 +86,7 @@ pub(super) fn processes(record: &RunRecord) -> Markup {
                 maybe(p.connections_max), maybe(p.watches_max), maybe(p.cached_objects_max),
                 bytes(p.bytes_in), bytes(p.bytes_out), count(p.total_calls()),
             ];
-            tr { th { (p.name) } td { (role(p.role)) }
+            tr { th { (p.name) } td { (p.role.name()) }
                 @for cell in cells { td { (number(p.provenance, &cell)) } } }
         }
     };
@@ -133,7 +123,7 @@ pub(super) fn calls(record: &RunRecord) -> Markup {
         let (target, verb) = (format!("{target:?}").to_lowercase(), format!("{verb:?}").to_lowercase());
         let dry = if *dry_run { " (dry run)" } else { "" };
         let code = if *code == 0 { "no answer".to_owned() } else { code.to_string() };
-        html! { tr { th { (role(*who)) } td { (target) } td { (verb) (dry) } td { (resource) } td { (code) }
+        html! { tr { th { (who.name()) } td { (target) } td { (verb) (dry) } td { (resource) } td { (code) }
         td { (count(*n)) } td { (per(*n, apps)) } } }
     };
     let head = ["by", "to", "verb", "resource", "code", "calls", "per app"];
