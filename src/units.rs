@@ -72,14 +72,24 @@ impl Time {
 impl Time {
     /// Appends nanoseconds since 1970 (UTC) as RFC 3339 with whole seconds, the form of Kubernetes `metav1.Time`.
     pub fn write_rfc3339(self, out: &mut String) {
-        let secs = self.0 / 1_000_000_000;
-        let (year, month, day) = civil(secs / 86_400);
-        let fields = [(year / 100, ""), (year, "-"), (month, "-"), (day, "T")];
-        let clock = [(secs / 3600 % 24, ":"), (secs / 60 % 60, ":"), (secs % 60, "Z")];
-        for (n, after) in fields.into_iter().chain(clock) {
-            let _infallible = fmt::Write::write_fmt(out, format_args!("{:02}{after}", n % 100));
-        }
+        out.extend(rfc3339(self.0 / 1_000_000_000).map(char::from));
     }
+}
+
+/// Seconds since 1970 (UTC) as `2026-01-02T03:04:05Z`; what lies behind the year 9999 is its last second.
+#[must_use]
+pub fn rfc3339(unix_secs: u64) -> [u8; 20] {
+    const LAST: u64 = 253_402_300_799;
+    const DIGITS: &[u8; 10] = b"0123456789";
+    let secs = unix_secs.min(LAST);
+    let (year, month, day) = civil(secs / 86_400);
+    let parts = [year / 100, year % 100, month, day, secs / 3_600 % 24, secs / 60 % 60, secs % 60];
+    let mut text = *b"0000-00-00T00:00:00Z";
+    for (part, at) in parts.into_iter().zip([0, 2, 5, 8, 11, 14, 17]) {
+        text[at] = DIGITS[(part / 10 % 10) as usize];
+        text[at + 1] = DIGITS[(part % 10) as usize];
+    }
+    text
 }
 
 /// Days since 1970 as (year, month, day): Howard Hinnant's `civil_from_days` for days after the epoch.

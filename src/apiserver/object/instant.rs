@@ -1,41 +1,16 @@
 //! `metav1.Time` in a header: whole seconds since 1970, read from and written as RFC 3339 in UTC.
 
-use crate::clock;
-use crate::units::Time;
+use crate::units;
 
 /// The text of an instant.
 #[must_use]
 pub fn format(unix_secs: u64) -> String {
-    clock::rfc3339(Time(unix_secs.saturating_mul(1_000_000_000)))
+    units::rfc3339(unix_secs).map(char::from).into_iter().collect()
 }
 
 /// Appends the text of an instant: what [`format()`] says, without a text in between.
 pub fn write(unix_secs: u64, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 10] = b"0123456789";
-    let (Ok(days), Ok(seconds)) = (usize::try_from(unix_secs / 86_400), usize::try_from(unix_secs % 86_400)) else {
-        return;
-    };
-    let (year, month, day) = date(days);
-    if year > 9_999 {
-        return out.extend_from_slice(format(unix_secs).as_bytes());
-    }
-    let parts = [year / 100, year % 100, month, day, seconds / 3_600, seconds / 60 % 60, seconds % 60];
-    for (part, behind) in parts.into_iter().zip(["", "-", "-", "T", ":", ":", "Z"]) {
-        out.extend_from_slice(&[DIGITS[part / 10 % 10], DIGITS[part % 10]]);
-        out.extend_from_slice(behind.as_bytes());
-    }
-}
-
-/// Howard Hinnant's `civil_from_days`, from 1970 on.
-const fn date(days: usize) -> (usize, usize, usize) {
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, doy - (153 * mp + 2) / 5 + 1)
+    out.extend_from_slice(&units::rfc3339(unix_secs));
 }
 
 /// The instant of a text: `2026-01-02T03:04:05Z`, optionally with a fraction (dropped) and a numeric offset. `None` if
