@@ -41,7 +41,6 @@ impl Cluster {
         {
             fields.remove("status");
         }
-        super::kinds::before_create(resource, &mut value);
         let Prepared { mut object, warnings } = prepare(self, request, None, value, owners, now)?;
         object.meta.created = now.unix_secs();
         object.meta.generation = u64::from(resource.tracks_generation);

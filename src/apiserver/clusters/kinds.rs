@@ -18,13 +18,6 @@ fn is(resource: &Resource, group: &str, plural: &str) -> bool {
     resource.plural == plural && resource.group == group
 }
 
-/// What a new object gets from the server, before defaults.
-pub(super) fn before_create(resource: &Resource, value: &mut Value) {
-    if crds::is_crd(resource) {
-        crds::fill(value);
-    }
-}
-
 /// What a new object gets from the server when it is stored: nobody owns it.
 pub(super) fn assign_new(cluster: &Cluster, resource: &Resource, value: &mut Value) {
     if is(resource, "", "pods") {
@@ -105,7 +98,7 @@ pub(super) fn before_defaults(resource: &Resource, old: Option<&Value>, value: &
             }
         }
     }
-    if crds::is_crd(resource) && old.is_some() {
+    if crds::is_crd(resource) {
         crds::fill(value);
     }
     drop_nulls(resource, value);

@@ -7,7 +7,7 @@ use crate::calls::{ContentId, Kind, ObjectId};
 use crate::fleet::Target;
 use crate::model::prices::Cores;
 use crate::reconcile::{
-    Agenda, App, Backoff, Batch, Glance, Ids, Mode, Problem, Queue, Reconcile, Resync, Rules, Slot, SourceRef, Status,
+    Agenda, App, Backoff, Batch, Glance, Ids, Mode, Problem, Queue, Reconcile, Resync, Rules, Slot, SourceRef,
     TokenBucket, View,
 };
 use crate::scenario::{Behaviour, Scenario};
