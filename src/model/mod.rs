@@ -5,5 +5,6 @@
 //! write the documents that rims exchange with an API server.
 
 pub mod flux;
+pub mod machine;
 pub mod prices;
 pub mod workload;
