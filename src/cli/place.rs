@@ -8,8 +8,8 @@ use super::output::{self, Output};
 use crate::apiserver::endpoint;
 use crate::fleet::World;
 use crate::report;
-use crate::scenario::{self, Scenario, Scheme};
-use crate::topology::{self, Balance, Bill, Event, Layout, Member, Moves, Placement, Rules, Shape};
+use crate::scenario::{self, Scenario, Scheme, TopologyKind};
+use crate::topology::{self, Balance, Bill, Event, Layout, Member, Moves, Placement, Rules};
 use seeds::OverSeeds;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -127,7 +127,7 @@ struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     seeds: Option<OverSeeds>,
     /// What the control plane of each topology would weigh with these shards.
-    bill: BTreeMap<Shape, Bill>,
+    bill: BTreeMap<TopologyKind, Bill>,
     /// What the scheme costs in Argo CD itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     original: Option<Original>,
@@ -173,7 +173,7 @@ fn answer(
         recompute_cpu_s: topology::recompute_secs(members.len() as u64, rules.shards),
         provenance: "modelled",
     });
-    let bill = |shape| (shape, Layout::new(shape, &placement.owners, rules.shards).bill(members));
+    let bill = |kind| (kind, Layout::new(kind, &placement.owners, rules.shards).bill(members));
     Answer {
         scheme: rules.scheme.name(),
         shards: rules.shards,
@@ -181,7 +181,7 @@ fn answer(
         balance: placement.balance,
         moves: placement.moves.iter().map(|(event, moves)| (event.to_string(), *moves)).collect(),
         seeds,
-        bill: Shape::ALL.into_iter().map(bill).collect(),
+        bill: TopologyKind::ALL.into_iter().map(bill).collect(),
         original,
     }
 }

@@ -9,9 +9,10 @@ use crate::drive::live::budget::TooMuch;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
 use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
-use crate::scenario::{self, Expect, Scenario};
+use crate::scenario::{self, Expect, Scenario, TopologyKind};
+use crate::topology::Layout;
 use crate::units::Span;
-use crate::{clock, report, topology};
+use crate::{clock, report};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,6 +63,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
     let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
     let world = Arc::new(World::generate(&scenario));
+    if matches!(scenario.topology.kind, TopologyKind::Cells | TopologyKind::HubAndSpoke) {
+        let kind = scenario.topology.kind.name();
+        return Err(Failure::input(miette::miette!("topology `{kind}` cannot be run in this version, only placed")));
+    }
     if matches!(args.clock, ClockArg::Virtual) {
         return simulated::run(args, &scenario, &world);
     }
@@ -155,11 +160,12 @@ const fn cut_short(ending: Ending) -> Option<Reason> {
     }
 }
 
-/// Clusters and apps of each manager.
+/// Clusters and apps of the managers of each process.
 fn shares(scenario: &Scenario, world: &World) -> Vec<(u64, u64)> {
-    let mut shares = vec![(0, 0); scenario.topology.shards as usize];
-    for (cluster, shard) in world.clusters().ids().zip(topology::assign(world, &scenario.topology)) {
-        let share = &mut shares[shard.index()];
+    let layout = Layout::of(world, &scenario.topology);
+    let mut shares = vec![(0, 0); layout.processes as usize];
+    for cluster in world.clusters().ids() {
+        let share = &mut shares[layout.process(cluster) as usize];
         share.0 += 1;
         share.1 += world.apps_of(cluster).filter(|&app| world.installed(app)).count() as u64;
     }

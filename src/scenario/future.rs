@@ -6,8 +6,7 @@ use super::errors::Finding;
 const KEYS: [&str; 2] = ["spec.gate", "spec.matrix"];
 
 /// Values whose feature has not landed.
-const VALUES: [(&str, &[&str]); 3] = [
-    ("spec.topology.kind", &["cells", "hub-and-spoke"]),
+const VALUES: [(&str, &[&str]); 2] = [
     ("spec.manager.kind", &["argocd", "flamingo", "flux"]),
     ("spec.backend", &["control-plane", "kind", "kubeconfig"]),
 ];

@@ -140,6 +140,8 @@ fn topology(topology: &spec::Topology, names: &[&str]) -> model::Topology {
         kind: match topology.kind {
             spec::TopologyKind::Single => model::TopologyKind::Single,
             spec::TopologyKind::Sharded => model::TopologyKind::Sharded,
+            spec::TopologyKind::Cells => model::TopologyKind::Cells,
+            spec::TopologyKind::HubAndSpoke => model::TopologyKind::HubAndSpoke,
         },
         shards: topology.shards,
         scheme: match topology.scheme {

@@ -82,7 +82,8 @@ fn is_label_name(name: &str) -> bool {
 const fn managers(spec: &Spec) -> u32 {
     match spec.topology.kind {
         TopologyKind::Single => 1,
-        TopologyKind::Sharded => spec.topology.shards,
+        TopologyKind::Sharded | TopologyKind::Cells => spec.topology.shards,
+        TopologyKind::HubAndSpoke => spec.fleet.clusters,
     }
 }
 

@@ -7,39 +7,14 @@
 //!
 //! Memory is what the real programs took, not what ours take: see [`Program`].
 
-use super::Member;
-use crate::ids::ShardId;
+use super::{Member, assign};
+use crate::fleet::World;
+use crate::ids::{ClusterId, ShardId};
+use crate::scenario::{Topology, TopologyKind};
 use serde::Serialize;
 
-/// The four topologies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shape {
-    /// One hub, one manager.
-    Single,
-    /// One hub, several managers.
-    Sharded,
-    /// Several hubs with a manager each, and one for the orchestrator.
-    Cells,
-    /// One hub, a manager on every leaf.
-    HubAndSpoke,
-}
-
-impl Shape {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Single, Self::Sharded, Self::Cells, Self::HubAndSpoke];
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::Sharded => "sharded",
-            Self::Cells => "cells",
-            Self::HubAndSpoke => "hub-and-spoke",
-        }
-    }
-}
+/// Processes that host the managers of all leaves: a few, so that no runtime's thread carries them all. Assumed.
+const HOSTS: u32 = 4;
 
 /// Where a cluster is registered and who reconciles it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,32 +29,48 @@ pub struct Home {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The topology.
-    pub shape: Shape,
+    pub kind: TopologyKind,
     /// Hub API servers; that of an orchestrator is the last.
     pub hubs: u32,
     /// Managers, on hubs and leaves.
     pub managers: u32,
+    /// Processes that they run in, and by which they are told apart in a record: one each, but on `hub-and-spoke`, where
+    /// each hosts the managers of many leaves (on one machine there is no room for a process per leaf).
+    pub processes: u32,
     /// The home of every member, in their order.
     pub homes: Vec<Home>,
 }
 
 impl Layout {
+    /// The layout that a topology gives to a world.
+    #[must_use]
+    pub fn of(world: &World, topology: &Topology) -> Self {
+        Self::new(topology.kind, &assign(world, topology), topology.shards)
+    }
+
     /// The layout of a topology over clusters whose shards are decided.
     #[must_use]
-    pub fn new(shape: Shape, owners: &[ShardId], shards: u32) -> Self {
-        let (hubs, managers) = match shape {
-            Shape::Single => (1, 1),
-            Shape::Sharded => (1, shards),
-            Shape::Cells => (shards + 1, shards),
-            Shape::HubAndSpoke => (1, ShardId::from_index(owners.len()).0),
+    pub fn new(kind: TopologyKind, owners: &[ShardId], shards: u32) -> Self {
+        let (hubs, managers) = match kind {
+            TopologyKind::Single => (1, 1),
+            TopologyKind::Sharded => (1, shards),
+            TopologyKind::Cells => (shards + 1, shards),
+            TopologyKind::HubAndSpoke => (1, ShardId::from_index(owners.len()).0),
         };
-        let home = |(cluster, owner): (usize, &ShardId)| match shape {
-            Shape::Single => Home { hub: 0, manager: 0 },
-            Shape::Sharded => Home { hub: 0, manager: owner.0 },
-            Shape::Cells => Home { hub: owner.0, manager: owner.0 },
-            Shape::HubAndSpoke => Home { hub: 0, manager: ShardId::from_index(cluster).0 },
+        let processes = if kind == TopologyKind::HubAndSpoke { managers.min(HOSTS) } else { managers };
+        let home = |(cluster, owner): (usize, &ShardId)| match kind {
+            TopologyKind::Single => Home { hub: 0, manager: 0 },
+            TopologyKind::Sharded => Home { hub: 0, manager: owner.0 },
+            TopologyKind::Cells => Home { hub: owner.0, manager: owner.0 },
+            TopologyKind::HubAndSpoke => Home { hub: 0, manager: ShardId::from_index(cluster).0 },
         };
-        Self { shape, hubs, managers, homes: owners.iter().enumerate().map(home).collect() }
+        Self { kind, hubs, managers, processes, homes: owners.iter().enumerate().map(home).collect() }
+    }
+
+    /// The process of a cluster's manager, counted from 0.
+    #[must_use]
+    pub fn process(&self, cluster: ClusterId) -> u32 {
+        self.homes[cluster.index()].manager % self.processes
     }
 
     /// What the control plane weighs when everything is healthy and at rest.
@@ -94,18 +85,20 @@ impl Layout {
             (KUSTOMIZE_CONTROLLER, clusters, apps, 0),
             (HELM_CONTROLLER, clusters, apps, 0),
         ];
-        let flamingos = match self.shape {
-            Shape::Single | Shape::Sharded | Shape::HubAndSpoke => 1,
-            Shape::Cells => u64::from(self.managers),
+        let flamingos = match self.kind {
+            TopologyKind::Single | TopologyKind::Sharded | TopologyKind::HubAndSpoke => 1,
+            TopologyKind::Cells => u64::from(self.managers),
         };
         hub_side.extend([(REPO_SERVER, flamingos, 0, 0), (REDIS, flamingos, 0, 0)]);
-        match self.shape {
-            Shape::Single | Shape::Sharded => hub_side.push((CONTROLLER, self.managers.into(), apps, clusters)),
-            Shape::Cells => {
+        match self.kind {
+            TopologyKind::Single | TopologyKind::Sharded => {
+                hub_side.push((CONTROLLER, self.managers.into(), apps, clusters))
+            }
+            TopologyKind::Cells => {
                 hub_side.push((CONTROLLER, self.managers.into(), apps, clusters));
                 hub_side.push((ORCHESTRATOR, 1, 0, 0));
             }
-            Shape::HubAndSpoke => {
+            TopologyKind::HubAndSpoke => {
                 // The hub's own manager sees one Application per leaf: that leaf's Flamingo.
                 hub_side.push((CONTROLLER, 1, clusters, clusters));
                 leaf_side.extend([(LEAF_CONTROLLER, clusters, apps, 0), (LEAF_REPO_SERVER, clusters, 0, 0)]);
@@ -179,29 +172,30 @@ mod tests {
         (0..count).map(|n| Member::new(format!("id-{n}"), 4)).collect()
     }
 
-    fn layout(shape: Shape, clusters: u32, shards: u32) -> Layout {
+    fn layout(kind: TopologyKind, clusters: u32, shards: u32) -> Layout {
         let owners: Vec<ShardId> = (0..clusters).map(|n| ShardId(n % shards)).collect();
-        Layout::new(shape, &owners, shards)
+        Layout::new(kind, &owners, shards)
     }
 
     #[test]
     fn every_topology_has_its_hubs_and_managers() {
-        let counts = |shape| {
-            let layout = layout(shape, 10, 4);
+        let counts = |kind| {
+            let layout = layout(kind, 10, 4);
             let used = |of: fn(&Home) -> u32| layout.homes.iter().map(of).collect::<BTreeSet<_>>().len();
-            (layout.hubs, layout.managers, used(|home| home.hub), used(|home| home.manager))
+            assert!((0..10).all(|cluster| layout.process(ClusterId(cluster)) < layout.processes));
+            (layout.hubs, layout.managers, layout.processes, used(|home| home.hub), used(|home| home.manager))
         };
-        assert_eq!(counts(Shape::Single), (1, 1, 1, 1));
-        assert_eq!(counts(Shape::Sharded), (1, 4, 1, 4));
+        assert_eq!(counts(TopologyKind::Single), (1, 1, 1, 1, 1));
+        assert_eq!(counts(TopologyKind::Sharded), (1, 4, 4, 1, 4));
         // One more hub is the orchestrator's, on which no cluster is registered.
-        assert_eq!(counts(Shape::Cells), (5, 4, 4, 4));
-        assert_eq!(counts(Shape::HubAndSpoke), (1, 10, 1, 10));
+        assert_eq!(counts(TopologyKind::Cells), (5, 4, 4, 4, 4));
+        assert_eq!(counts(TopologyKind::HubAndSpoke), (1, 10, 4, 1, 10));
     }
 
     #[test]
     fn homes_exist() {
-        for shape in Shape::ALL {
-            let layout = layout(shape, 33, 4);
+        for kind in TopologyKind::ALL {
+            let layout = layout(kind, 33, 4);
             assert_eq!(layout.homes.len(), 33);
             assert!(layout.homes.iter().all(|home| home.hub < layout.hubs && home.manager < layout.managers));
         }
@@ -210,24 +204,27 @@ mod tests {
     #[test]
     fn flamingo_on_a_leaf_weighs_what_was_recorded() {
         // Recorded on a leaf: application-controller 217 MiB, repo-server 120, Redis 12.
-        let leaf = |shape| layout(shape, 1, 1).bill(&members(1)).leaves;
-        let flamingo = leaf(Shape::HubAndSpoke).memory_bytes - leaf(Shape::Single).memory_bytes;
+        let leaf = |kind| layout(kind, 1, 1).bill(&members(1)).leaves;
+        let flamingo = leaf(TopologyKind::HubAndSpoke).memory_bytes - leaf(TopologyKind::Single).memory_bytes;
         assert_eq!(flamingo >> 20, 349);
-        assert_eq!((leaf(Shape::Single).processes, leaf(Shape::HubAndSpoke).processes), (3, 6));
+        assert_eq!((leaf(TopologyKind::Single).processes, leaf(TopologyKind::HubAndSpoke).processes), (3, 6));
     }
 
     #[test]
     fn more_of_everything_weighs_more_and_flux_weighs_everywhere_alike() {
-        let bill = |shape, clusters: u32, shards| layout(shape, clusters, shards).bill(&members(clusters as usize));
-        for shape in Shape::ALL {
-            let (small, large) = (bill(shape, 100, 4), bill(shape, 200, 4));
-            assert!(small.hubs.memory_bytes < large.hubs.memory_bytes, "{shape:?}");
-            assert!(small.leaves.memory_bytes < large.leaves.memory_bytes, "{shape:?}");
+        let bill = |kind, clusters: u32, shards| layout(kind, clusters, shards).bill(&members(clusters as usize));
+        for kind in TopologyKind::ALL {
+            let (small, large) = (bill(kind, 100, 4), bill(kind, 200, 4));
+            assert!(small.hubs.memory_bytes < large.hubs.memory_bytes, "{kind:?}");
+            assert!(small.leaves.memory_bytes < large.leaves.memory_bytes, "{kind:?}");
         }
-        let leaves = |shape| bill(shape, 100, 4).leaves;
-        assert_eq!(leaves(Shape::Single), leaves(Shape::Sharded));
-        assert_eq!(leaves(Shape::Single), leaves(Shape::Cells));
-        let hubs = |shape| bill(shape, 100, 4).hubs.memory_bytes;
-        assert!(hubs(Shape::Single) < hubs(Shape::Sharded) && hubs(Shape::Sharded) < hubs(Shape::Cells));
+        let leaves = |kind| bill(kind, 100, 4).leaves;
+        assert_eq!(leaves(TopologyKind::Single), leaves(TopologyKind::Sharded));
+        assert_eq!(leaves(TopologyKind::Single), leaves(TopologyKind::Cells));
+        let hubs = |kind| bill(kind, 100, 4).hubs.memory_bytes;
+        assert!(
+            hubs(TopologyKind::Single) < hubs(TopologyKind::Sharded)
+                && hubs(TopologyKind::Sharded) < hubs(TopologyKind::Cells)
+        );
     }
 }

@@ -31,7 +31,7 @@ mod tests;
 
 pub use argocd::{manages, recompute_secs};
 pub use balance::{Balance, Spread, Sum};
-pub use layout::{Bill, Home, Layout, Shape, Side};
+pub use layout::{Bill, Home, Layout, Side};
 pub use moves::{BadEvent, Event, Moves, Stale};
 pub use placement::{Placement, place};
 pub use rules::Rules;
@@ -61,7 +61,7 @@ impl Member {
     }
 }
 
-/// The shard of every cluster, by `ClusterId`.
+/// The shard of every cluster, by `ClusterId`: its manager, or its cell.
 ///
 /// The clusters of the reserve take part as if they were there from the start. A cluster's load is the apps that it is
 /// selected for or that the timeline installs.
@@ -69,7 +69,8 @@ impl Member {
 pub fn assign(world: &World, topology: &Topology) -> Vec<ShardId> {
     match topology.kind {
         TopologyKind::Single => vec![ShardId(0); world.clusters().len() as usize],
-        TopologyKind::Sharded => distribute(&members(world, topology), Rules::of(topology)),
+        TopologyKind::Sharded | TopologyKind::Cells => distribute(&members(world, topology), Rules::of(topology)),
+        TopologyKind::HubAndSpoke => world.clusters().ids().map(|cluster| ShardId(cluster.0)).collect(),
     }
 }
 

@@ -80,12 +80,12 @@ fn moves(answer: &Answer) -> String {
 fn bill(answer: &Answer) -> String {
     let head = ["as topology", "processes on hubs", "memory", "processes on leaves", "memory", "in all"];
     let mut table = Table::new(&head);
-    for (shape, bill) in &answer.bill {
+    for (kind, bill) in &answer.bill {
         let all = bill.hubs.memory_bytes + bill.leaves.memory_bytes;
         let side = |side: &Side| [count(side.processes), gib(side.memory_bytes)];
         let [hub_processes, hub_memory] = side(&bill.hubs);
         let [leaf_processes, leaf_memory] = side(&bill.leaves);
-        table.row(vec![shape.name().to_owned(), hub_processes, hub_memory, leaf_processes, leaf_memory, gib(all)]);
+        table.row(vec![kind.name().to_owned(), hub_processes, hub_memory, leaf_processes, leaf_memory, gib(all)]);
     }
     let text = table.render(super::super::output::style(true));
     text + "~ modelled from what the real programs took on one machine, at rest\n"

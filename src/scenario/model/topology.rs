@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Topology {
     /// The shape.
     pub kind: TopologyKind,
-    /// Managers (`sharded`); 1 for `single`.
+    /// Managers (`sharded`) or cells (`cells`); 1 for the others.
     pub shards: u32,
     /// How clusters are assigned to managers.
     pub scheme: Scheme,
@@ -43,22 +43,38 @@ impl Topology {
     }
 }
 
-/// The shapes of this version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The shapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TopologyKind {
     /// One hub, one manager.
     Single,
     /// One hub, several managers.
     Sharded,
+    /// Several hubs with a manager each, and one for the orchestrator.
+    Cells,
+    /// One hub, a manager on every leaf.
+    HubAndSpoke,
 }
 
 impl TopologyKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Single, Self::Sharded, Self::Cells, Self::HubAndSpoke];
+
+    /// Whether `shards` says how many managers or cells share the clusters.
+    #[must_use]
+    pub const fn has_shards(self) -> bool {
+        matches!(self, Self::Sharded | Self::Cells)
+    }
+
     /// Its name in scenarios and records.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Single => "single",
             Self::Sharded => "sharded",
+            Self::Cells => "cells",
+            Self::HubAndSpoke => "hub-and-spoke",
         }
     }
 }

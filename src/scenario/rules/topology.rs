@@ -23,12 +23,18 @@ pub(super) fn check(spec: &Spec, findings: &mut Vec<Finding>) {
 fn shards(spec: &Spec, findings: &mut Vec<Finding>) {
     let (shards, clusters) = (spec.topology.shards, spec.fleet.clusters);
     let path = at("spec.topology.shards");
-    if spec.topology.kind == TopologyKind::Single && shards > 1 {
-        let message = format!("`single` has one manager, not {shards}");
-        let finding = Finding::error("contradiction", &path, message).about("spec.topology.kind");
-        findings.push(finding.hint("write `kind: sharded`, or remove `shards`"));
+    let alone = match spec.topology.kind {
+        TopologyKind::Single => Some("`single` has one manager"),
+        TopologyKind::HubAndSpoke => Some("`hub-and-spoke` has a manager on every cluster"),
+        TopologyKind::Sharded | TopologyKind::Cells => None,
+    };
+    if let Some(alone) = alone.filter(|_| shards > 1) {
+        let finding = Finding::error("contradiction", &path, format!("{alone}, not {shards}"));
+        let finding = finding.about("spec.topology.kind");
+        findings.push(finding.hint("write `kind: sharded` or `kind: cells`, or remove `shards`"));
     } else if shards > clusters {
-        let message = format!("{shards} managers cannot share {clusters} clusters");
+        let what = if spec.topology.kind == TopologyKind::Cells { "cells" } else { "managers" };
+        let message = format!("{shards} {what} cannot share {clusters} clusters");
         let finding = Finding::error("contradiction", &path, message).about("spec.fleet.clusters");
         findings.push(finding.hint(format!("write at most {clusters}, or raise `fleet.clusters`")));
     }
@@ -129,7 +135,7 @@ fn label(spec: &Spec, findings: &mut Vec<Finding>) {
 
 fn existing(path: &[String], shard: u32, spec: &Spec, findings: &mut Vec<Finding>) {
     let shards = spec.topology.shards;
-    if spec.topology.kind == TopologyKind::Sharded && shard >= shards {
+    if matches!(spec.topology.kind, TopologyKind::Sharded | TopologyKind::Cells) && shard >= shards {
         let message = format!("there is no manager {shard} among {shards}");
         let finding = Finding::error("range", path, message).about("spec.topology.shards");
         findings.push(finding.hint("managers are counted from 0"));

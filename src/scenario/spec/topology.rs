@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub(in crate::scenario) struct Topology {
     /// The shape.
     pub(in crate::scenario) kind: TopologyKind,
-    /// How many managers share the clusters (`sharded`).
+    /// How many managers (`sharded`) or cells (`cells`) share the clusters.
     #[schemars(range(min = 1, max = 1000))]
     pub(in crate::scenario) shards: u32,
     /// How clusters are assigned to managers.
@@ -64,6 +64,10 @@ pub(in crate::scenario) enum TopologyKind {
     Single,
     /// One hub, several managers.
     Sharded,
+    /// Whole instances side by side: a hub and a manager each; an orchestrator places the clusters.
+    Cells,
+    /// A manager on every cluster; a hub assigns the add-ons and manages the managers.
+    HubAndSpoke,
 }
 
 /// How clusters are assigned to managers.

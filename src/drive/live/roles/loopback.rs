@@ -23,6 +23,8 @@ pub(super) fn play(mut stage: Stage) -> Result<(), RoleError> {
     let share = match topology.kind {
         TopologyKind::Single => Share::All,
         TopologyKind::Sharded => named(&stage, shard),
+        // Whoever is registered with a hub of its own is its manager's.
+        TopologyKind::Cells | TopologyKind::HubAndSpoke => Share::All,
     };
     let world = Arc::clone(&stage.world);
     let settings = manager::Settings {
