@@ -140,6 +140,7 @@ fn deliver(
         time_of_day: outcome.time_of_day,
         simulated: None,
         shutdown: outcome.shutdown,
+        used: &[],
         assumptions: &[],
     };
     let record = record::finish(begun, scenario, &ran);

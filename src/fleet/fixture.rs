@@ -87,6 +87,7 @@ pub(crate) fn scenario(clusters: u32, addons: Vec<Addon>, timeline: Vec<Step>) -
         backend: Backend::Mock,
         timeline,
         run: run(),
+        model: crate::scenario::Model::default(),
         measure: Measure { window: Span::from_secs(1) },
         expect: Expect::default(),
     }

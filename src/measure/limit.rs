@@ -11,7 +11,7 @@ use crate::units::Span;
 /// What limited the run.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Limit {
-    /// `cpu`, `workers`, `throttling` or `none`.
+    /// `cpu`, `workers`, `throttling` or `none`; simulated also `seats` (of an API server), `hub-qps`, `leaf-qps`.
     pub resource: String,
     /// The process or the machine whose it is.
     #[serde(rename = "where")]
@@ -27,13 +27,21 @@ const LIMITING: f64 = 0.85;
 
 /// Finds what limited the busy part of a run.
 ///
-/// `host` is the machine, if the run waited for it; `busy` is from the first change to the end of the last, `concurrency`
+/// `host` is the machine, if the run waited for it; `used` is what a simulation used of modelled things; `busy` is from the first change to the end of the last, `concurrency`
 /// the rounds that a manager runs at once.
 #[must_use]
-pub fn find(outcome: &Outcome, usages: &[Usage], host: Option<&Host>, busy: Span, concurrency: u32) -> Limit {
+pub fn find(
+    outcome: &Outcome,
+    usages: &[Usage],
+    host: Option<&Host>,
+    used: &[Limit],
+    busy: Span,
+    concurrency: u32,
+) -> Limit {
     let mut candidates: Vec<Limit> = host.map(|host| cpu(usages, host)).into_iter().collect();
     candidates.extend(workers(outcome, busy, concurrency));
     candidates.extend(throttling(outcome));
+    candidates.extend(used.iter().cloned());
     let most = candidates.iter().max_by(|a, b| a.share.total_cmp(&b.share));
     match most {
         Some(limit) if limit.share >= LIMITING => limit.clone(),
@@ -101,7 +109,7 @@ mod tests {
     use super::*;
     use crate::measure::{Role, Shard};
 
-    fn check(busy_share: f64, workers_busy: u64, throttled: u64, expected: (&str, &str)) {
+    fn check(busy_share: f64, workers_busy: u64, throttled: u64, used: &[Limit], expected: (&str, &str)) {
         let shard = |busy| Shard { busy: Span::from_secs(busy), rounds: [10, 0, 0, 0, throttled], ..Shard::default() };
         let outcome = Outcome { shards: vec![shard(1), shard(workers_busy)], ..Outcome::default() };
         let usage = Usage {
@@ -116,15 +124,22 @@ mod tests {
             samples: Vec::new(),
         };
         let host = Host { cpus: 2, busy_share, ..Host::default() };
-        let limit = find(&outcome, &[usage], Some(&host), Span::from_secs(10), 2);
+        let limit = find(&outcome, &[usage], Some(&host), used, Span::from_secs(10), 2);
         assert_eq!((limit.resource.as_str(), limit.place.as_str()), expected, "{limit:?}");
     }
 
     #[test]
     fn what_was_used_up_is_named_and_otherwise_nothing() {
-        check(0.97, 5, 0, ("cpu", "host"));
-        check(0.50, 19, 0, ("workers", "manager-1"));
-        check(0.50, 5, 200, ("throttling", "managers"));
-        check(0.50, 5, 1, ("none", ""));
+        let used = |share| Limit {
+            resource: "cpu".to_owned(),
+            place: "manager-0".to_owned(),
+            share,
+            evidence: "its core".to_owned(),
+        };
+        check(0.97, 5, 0, &[], ("cpu", "host"));
+        check(0.50, 19, 0, &[used(0.9)], ("workers", "manager-1"));
+        check(0.50, 5, 200, &[], ("throttling", "managers"));
+        check(0.50, 5, 1, &[used(0.8)], ("none", ""));
+        check(0.50, 5, 1, &[used(0.2), used(0.99)], ("cpu", "manager-0"));
     }
 }

@@ -56,6 +56,12 @@ impl Cpu {
         self.busy
     }
 
+    /// The same in seconds of a whole core.
+    #[must_use]
+    pub fn spent(&self) -> Span {
+        self.busy.scaled(u64::from(self.speed), 1000)
+    }
+
     /// How many cores work at the same time.
     #[must_use]
     pub fn cores(&self) -> u32 {

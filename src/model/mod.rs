@@ -5,6 +5,7 @@
 //! write the documents that rims exchange with an API server.
 
 pub mod flux;
+pub mod hardware;
 pub mod machine;
 pub mod prices;
 pub mod workload;

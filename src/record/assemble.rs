@@ -9,7 +9,7 @@ use crate::measure::host::Host;
 use crate::measure::process::Usage;
 use crate::measure::warning::{Audited, Warning, audit};
 use crate::measure::{Figures, Hop, Hops, Outcome, Role, RoundOutcome, limit};
-use crate::scenario::{Backend, Behaviour, Delay, Scenario};
+use crate::scenario::{Backend, Behaviour, Scenario};
 use crate::units::{Span, Time};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -52,6 +52,8 @@ pub struct Ran<'a> {
     pub simulated: Option<Span>,
     /// From then until every process was gone.
     pub shutdown: Span,
+    /// What was used of modelled things (virtual).
+    pub used: &'a [limit::Limit],
     /// What was taken for granted beside what the scenario says.
     pub assumptions: &'a [Assumption],
 }
@@ -137,7 +139,7 @@ pub fn finish(begun: RunRecord, scenario: &Scenario, ran: &Ran<'_>) -> RunRecord
         generator_lag: Latency::new(outcome.lag.quantiles(), Provenance::Measured),
         processes,
         managers: managers(ran, begun.provenance),
-        limit: Some(limit::find(outcome, &usages, host, busy, scenario.manager.concurrency)),
+        limit: Some(limit::find(outcome, &usages, host, ran.used, busy, scenario.manager.concurrency)),
         assumptions: begun.assumptions.iter().chain(ran.assumptions).cloned().collect(),
         host: ran.host.clone(),
         warnings: warnings.iter().map(warning).collect(),
@@ -182,21 +184,13 @@ fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
         kind: AssumptionKind::Assumed,
     };
     vec![
-        assumed("run.flux.fetch", delay(flux.fetch), "time"),
-        assumed("run.flux.build", delay(flux.build), "time"),
-        assumed("run.workloadReady", delay(scenario.run.workload_ready), "time"),
+        assumed("run.flux.fetch", flux.fetch.to_string(), "time"),
+        assumed("run.flux.build", flux.build.to_string(), "time"),
+        assumed("run.workloadReady", scenario.run.workload_ready.to_string(), "time"),
         assumed("run.flux.concurrency", flux.concurrency.to_string(), "reconciles at once"),
         assumed("run.flux.healthPoll", flux.health_poll.to_string(), "time"),
         assumed("run.flux.dependencyPoll", flux.dependency_poll.to_string(), "time"),
     ]
-}
-
-fn delay(delay: Delay) -> String {
-    match delay {
-        Delay::Fixed(span) => span.to_string(),
-        Delay::Uniform { min, max } => format!("uniform {min} to {max}"),
-        Delay::Exponential { mean } => format!("exponential, mean {mean}"),
-    }
 }
 
 fn counts(ran: &Ran<'_>, processes: &[ProcessRecord]) -> Counts {

@@ -184,6 +184,7 @@ pub(crate) fn ran<'a>(outcome: &'a Outcome, processes: &'a [(Usage, Figures)]) -
         time_of_day: Span::from_millis(5_201),
         simulated: None,
         shutdown: Span::from_millis(210),
+        used: &[],
         assumptions: &[],
     }
 }

@@ -1,7 +1,9 @@
 //! What a scenario means: every default filled in, every reference resolved to an index.
 
+mod prices;
 mod topology;
 
+pub use prices::{Memory, Model, Network, PriceList, Server, Thinking, Way};
 pub use topology::{Cost, Pin, Scheme, ShardLabel, Topology, TopologyKind, Weight};
 
 use crate::ids::AddonId;
@@ -33,6 +35,8 @@ pub struct Scenario {
     pub timeline: Vec<Step>,
     /// How the run goes: seed, limits, the other controllers.
     pub run: Run,
+    /// What simulated time takes for granted.
+    pub model: Model,
     /// What is measured.
     pub measure: Measure,
     /// What must hold at the end.
@@ -454,6 +458,17 @@ pub enum Delay {
         /// Mean.
         mean: Span,
     },
+}
+
+impl std::fmt::Display for Delay {
+    /// As a sentence says it: `500us`, `uniform 1s to 2s`, `exponential, mean 3s`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(span) => span.fmt(f),
+            Self::Uniform { min, max } => write!(f, "uniform {min} to {max}"),
+            Self::Exponential { mean } => write!(f, "exponential, mean {mean}"),
+        }
+    }
 }
 
 impl Delay {

@@ -1,5 +1,7 @@
 //! What was written -> what it means. Comes after the rules, so every reference leads somewhere.
 
+mod prices;
+
 use super::model::{self, Action, Scenario};
 use super::spec::{self, Change};
 use crate::ids::AddonId;
@@ -28,6 +30,7 @@ pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
         },
         timeline,
         run: run(&spec.run),
+        model: prices::meaning(&spec.model),
         measure: model::Measure { window: spec.measure.window },
         expect: model::Expect { all_healthy: spec.expect.all_healthy, end_to_end_p99: spec.expect.end_to_end_p99 },
     }
@@ -51,6 +54,7 @@ fn fill(file: &mut spec::File) {
             addons.clone_from(&names);
         }
     }
+    prices::fill(file);
 }
 
 /// SHA-256 of the canonical JSON (sorted keys, no blanks) in 64 hex digits.

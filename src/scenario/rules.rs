@@ -3,6 +3,7 @@
 //! In: a file of the right shape. Out: findings, all of them. Nothing is changed or resolved here.
 
 mod catalogue;
+mod prices;
 mod selector;
 mod timeline;
 mod topology;
@@ -22,6 +23,7 @@ pub(super) fn check(spec: &Spec) -> Vec<Finding> {
     topology::check(spec, &mut findings);
     manager(spec, &mut findings);
     run(spec, &mut findings);
+    prices::check(spec, &mut findings);
     timeline::check(spec, &mut findings);
     findings
 }

@@ -4,11 +4,13 @@
 //! is made from them, so their documentation is what a user reads. Every number has a limit.
 
 mod addon;
+mod prices;
 mod run;
 mod timeline;
 mod topology;
 
 pub(super) use addon::{Addon, Mode, Objects, Selector, Source};
+pub(super) use prices::{Model, PriceList, Region, Server};
 pub(super) use run::{Delay, Expect, Measure, Run};
 pub(super) use timeline::{Arrival, Change, DriftKind, Fault, FaultKind, FaultProcess, Step};
 pub(super) use topology::{Manual, Scheme, Topology, TopologyKind, Weight};
@@ -82,6 +84,9 @@ pub(super) struct Spec {
     /// How the run goes: seed, limits, the other controllers.
     #[serde(default)]
     pub(super) run: Run,
+    /// What simulated time takes for granted. Live runs do not read it.
+    #[serde(default)]
+    pub(super) model: Model,
     /// What is measured.
     #[serde(default)]
     pub(super) measure: Measure,

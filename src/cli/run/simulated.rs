@@ -4,12 +4,14 @@ use super::super::output;
 use super::{Args, Failure, OBJECTS, Screen, cannot_write, shares, tell};
 use crate::calls::{Tally, Target};
 use crate::clock;
-use crate::drive::virtual_time::{self, Ending, ManagerOutcome, Options, Outcome};
+use crate::drive::virtual_time::{self, Ending, Engine, ManagerOutcome, Options, Outcome};
 use crate::fleet::World;
 use crate::measure::host::{self, HostWatch};
+use crate::measure::limit::Limit;
 use crate::measure::process::{Usage, Watched};
 use crate::measure::{Figures, Role};
-use crate::model::prices::{APISERVER_BYTES, APP_BYTES, Constant, Known, OBJECT_BYTES, Prices, WATCH_BYTES};
+use crate::model::hardware::Used;
+use crate::model::prices::{self, Constant, Known};
 use crate::record::{self, Assumption, AssumptionKind, FileKind, Folder, Ran, Reason};
 use crate::report;
 use crate::scenario::Scenario;
@@ -22,8 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<ExitCode, Failure> {
     virtual_time::check(scenario, world, host::available()).map_err(|e| Failure::input(miette::Report::from_err(e)))?;
-    let options = Options { state: args.objects, ..Options::default() };
-    let prices = options.prices;
+    let options = Options { state: args.objects, engine: Engine::default() };
     let started = clock::unix();
     let begun = record::begin(scenario, started, record::Clock::Virtual, record::Observer::CommitLog);
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));
@@ -42,8 +43,9 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
     screen.end();
     // Our own readings cannot fail while we run.
     let _ = own.sample(clock::now());
-    let processes = processes(world, &prices, &outcome, own);
-    let assumptions: Vec<Assumption> = prices.constants().into_iter().map(assumption).collect();
+    let processes = processes(scenario, world, &outcome, own);
+    let assumptions: Vec<Assumption> = prices::constants(&scenario.model).into_iter().map(assumption).collect();
+    let used: Vec<Limit> = outcome.used.iter().map(|used| limit(used, outcome.simulated)).collect();
     let ran = Ran {
         cut_short: cut_short(&outcome.ending),
         digest: Some(format!("{:016x}", outcome.digest)),
@@ -61,6 +63,7 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
         time_of_day: wall,
         simulated: Some(outcome.simulated),
         shutdown: Span::ZERO,
+        used: &used,
         assumptions: &assumptions,
     };
     let record = record::finish(begun, scenario, &ran);
@@ -112,7 +115,8 @@ fn own_pid() -> i32 {
 }
 
 /// The processes of a real run and what they would have cost; our own as it was measured.
-fn processes(world: &World, prices: &Prices, outcome: &Outcome, own: Watched) -> Vec<(Usage, Figures)> {
+fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Watched) -> Vec<(Usage, Figures)> {
+    let memory = &scenario.model.memory;
     let mut served = outcome.harness.clone();
     served.merge(&outcome.controllers);
     outcome.managers.iter().for_each(|manager| served.merge(&manager.calls));
@@ -121,40 +125,67 @@ fn processes(world: &World, prices: &Prices, outcome: &Outcome, own: Watched) ->
     let heard: u64 = outcome.managers.iter().map(|manager| manager.watch_events).sum();
     // Each manager watches Applications and cluster Secrets of the hub; the other watches are the leaves'.
     let hub_watches = 2 * managers;
-    let server = |target, servers: u64, events: u64, objects: u64, watches: u64| {
-        let calls = of(&served, target);
-        let work: u64 = calls.iter().map(|(key, n)| prices.verb(key.verb).0 * n).sum();
-        let figures = Figures {
-            watches_max: Some(watches),
-            cached_objects_max: Some(objects),
-            watch_events: events,
-            ..Figures::of_tally(&calls)
-        };
-        (Span(work + prices.watch_event.0 * events), servers * APISERVER_BYTES + objects * OBJECT_BYTES, figures)
+    let clusters = u64::from(world.clusters().len());
+    let inside = if scenario.model.is_mock() { [0, 0] } else { FLUX_ON_A_LEAF };
+    let bill = |servers: u64, objects: u64, watches: u64, connections: u64| {
+        servers * memory.server.0
+            + objects * memory.object.0
+            + watches * memory.watch.0
+            + connections * memory.connection.0
     };
-    let [on_hub, on_leaves] = outcome.objects;
-    let (cpu, memory, figures) = server(Target::Hub, 1, outcome.hub_events, on_hub, hub_watches);
-    let mut all = vec![(modelled("hub".to_owned(), Role::Hub, cpu, Some(memory)), figures)];
-    let (clusters, events) = (u64::from(world.clusters().len()), heard - outcome.hub_events);
-    let (cpu, memory, figures) = server(Target::Leaf, clusters, events, on_leaves, watches - hub_watches);
-    all.push((modelled("leaves".to_owned(), Role::Leaves, cpu, Some(memory)), figures));
-    let cpu = Span(prices.flux.0 * outcome.controllers.total());
+    let server = |target, events: u64, objects: u64, watches: u64| Figures {
+        watches_max: Some(watches),
+        cached_objects_max: Some(objects),
+        watch_events: events,
+        ..Figures::of_tally(&of(&served, target))
+    };
+    let ([on_hub, on_leaves], [hub, leaves, flux]) = (outcome.objects, outcome.spent);
+    let figures = server(Target::Hub, outcome.hub_events, on_hub, hub_watches);
+    let held = bill(1, on_hub, hub_watches, managers + 1);
+    let mut all = vec![(modelled("hub".to_owned(), Role::Hub, hub, Some(held)), figures)];
+    let of_leaves = watches - hub_watches;
+    let figures = server(Target::Leaf, heard - outcome.hub_events, on_leaves, of_leaves);
+    let held = bill(clusters, on_leaves, of_leaves + inside[0] * clusters, (1 + inside[1]) * clusters);
+    all.push((modelled("leaves".to_owned(), Role::Leaves, leaves, Some(held)), figures));
     let figures = Figures::of_tally(&outcome.controllers);
-    all.push((modelled("flux-model".to_owned(), Role::FluxModel, cpu, None), figures));
-    all.extend(outcome.managers.iter().enumerate().map(manager));
+    all.push((modelled("flux-model".to_owned(), Role::FluxModel, flux, None), figures));
+    all.extend(outcome.managers.iter().enumerate().map(|(n, did)| manager(scenario, n, did)));
     all.extend(own.usage().into_iter().map(|usage| (usage, Figures::of_tally(&outcome.harness))));
     all
 }
 
-fn manager((n, did): (usize, &ManagerOutcome)) -> (Usage, Figures) {
-    let memory = did.apps * APP_BYTES + did.watches * WATCH_BYTES;
+/// Watches and connections of source-, kustomize- and helm-controller to their own API server, as recorded: 5, 6 and 5.
+const FLUX_ON_A_LEAF: [u64; 2] = [16, 3];
+
+fn manager(scenario: &Scenario, n: usize, did: &ManagerOutcome) -> (Usage, Figures) {
+    let memory = &scenario.model.memory;
+    let workers = u64::from(scenario.manager.concurrency);
+    // One connection to the hub, one to each cluster; watches of it are a multiple of them.
+    let connections = 1 + (did.watches.saturating_sub(2)).min(did.apps);
+    let held = memory.manager.0
+        + did.objects * memory.cached.0
+        + did.watches * memory.held.0
+        + workers * memory.worker.0
+        + connections * if scenario.model.is_mock() { 0 } else { memory.connection.0 };
     let figures = Figures {
         watches_max: Some(did.watches),
         cached_objects_max: Some(did.objects),
         watch_events: did.watch_events,
         ..Figures::of_tally(&did.calls)
     };
-    (modelled(format!("manager-{n}"), Role::Manager, did.cpu, Some(memory)), figures)
+    (modelled(format!("manager-{n}"), Role::Manager, did.cpu, Some(held)), figures)
+}
+
+/// What was used of modelled things, as a limit says it.
+fn limit(used: &Used, span: Span) -> Limit {
+    let share = (used.ppm as f64 / 1e6).min(1.0);
+    let percent = share * 100.0;
+    let evidence = match used.what {
+        "seats" => format!("the seats of its priority level were taken {percent:.0}% of {span}"),
+        "hub-qps" | "leaf-qps" => format!("its client-side limit was used to {percent:.0}% over {span}"),
+        _ => format!("its cores were busy {percent:.0}% of {span}"),
+    };
+    Limit { resource: used.what.to_owned(), place: used.whose.clone(), share, evidence }
 }
 
 /// The calls to one kind of server.
@@ -180,7 +211,7 @@ fn modelled(name: String, role: Role, cpu: Span, memory: Option<u64>) -> Usage {
 
 fn assumption(constant: Constant) -> Assumption {
     Assumption {
-        id: constant.id.to_owned(),
+        id: constant.id,
         value: constant.value,
         unit: constant.unit.to_owned(),
         source: constant.source.to_owned(),

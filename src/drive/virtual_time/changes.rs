@@ -9,6 +9,8 @@ use crate::calls::{Kind, Target, Verb};
 use crate::drive::drifted;
 use crate::fleet::{Change, ChangeKind};
 use crate::model::flux::Catalogue;
+use crate::model::hardware::{Direction, Site};
+use crate::model::prices::Call;
 use crate::reconcile::Slot;
 use crate::scenario::Mode;
 use crate::units::{Span, Time};
@@ -39,9 +41,16 @@ impl Simulation<'_> {
             self.writing += 1;
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let stage = self.first_stage(change);
-            self.queue.push(self.now + self.ground.prices.network, Event::Write { index, stage, tries: 1 });
+            let at = self.hardware.travel(Site::Hub, Direction::There, self.now, 0);
+            self.queue.push(at, Event::Write { index, stage, tries: 1 });
         }
         self.schedule_change();
+    }
+
+    /// A server works on a call of the harness. The harness is of a higher priority than managers, and never told to wait.
+    fn harness_call(&mut self, site: Site, verb: Verb, kind: Kind) -> Time {
+        let call = Call::new(verb, kind, (false, false));
+        self.hardware.serve_first(site, call, self.now, self.now)
     }
 
     /// A change that is a commit: the sources have it once, however many apps it touches.
@@ -79,8 +88,9 @@ impl Simulation<'_> {
 
     /// The next call of a change leaves when the answer to the last one is back.
     fn and_then(&mut self, index: u32, stage: Stage, tries: u8) {
-        let network = self.ground.prices.network;
-        self.queue.push(self.now + network + network, Event::Write { index, stage, tries });
+        let back = self.hardware.travel(Site::Hub, Direction::Back, self.now, 0);
+        let at = self.hardware.travel(Site::Hub, Direction::There, back, 0);
+        self.queue.push(at, Event::Write { index, stage, tries });
     }
 
     fn again(&mut self, index: u32, stage: Stage, tries: u8) {
@@ -105,7 +115,7 @@ impl Simulation<'_> {
         let spec = || shape.spec(slot, &name);
         let (code, shown) = on.write(&self.ground, place, (&name, kind), content, spec, self.now, &mut self.out);
         self.harness.add_key(Target::Leaf, Verb::Apply, kind, (false, false), code);
-        self.leaf_cores[leaf as usize].work(self.now, self.ground.prices.apply);
+        self.harness_call(Site::Leaf(leaf), Verb::Apply, kind);
         self.leaves[leaf as usize].turn(&self.ground, self.now, &mut self.out);
         self.leaf_told(leaf);
         match (shown.is_some_and(|shown| shown.deleting), slot) {
@@ -123,7 +133,7 @@ impl Simulation<'_> {
         let (leaf, addon) = (managed.leaf, managed.addon);
         let code = self.leaves[leaf as usize].delete(&self.ground, addon, slot, self.now, &mut self.out);
         self.harness.add_key(Target::Leaf, Verb::Delete, kind, (false, false), code);
-        self.leaf_cores[leaf as usize].work(self.now, self.ground.prices.write);
+        self.harness_call(Site::Leaf(leaf), Verb::Delete, kind);
         self.leaves[leaf as usize].turn(&self.ground, self.now, &mut self.out);
         self.leaf_told(leaf);
         match slot {
@@ -145,7 +155,7 @@ impl Simulation<'_> {
             _ => (Verb::Patch, application.retarget(&self.ground, change.target)),
         };
         let (generation, exists) = (u64::from(application.generation), application.exists);
-        let done = self.hub_cores.work(self.now, self.ground.prices.verb(verb));
+        let done = self.harness_call(Site::Hub, verb, Kind::APPLICATION);
         self.harness.add_key(Target::Hub, verb, Kind::APPLICATION, (false, false), written.code);
         if written.code >= 300 {
             let name = self.ground.world.app_name(change.app);

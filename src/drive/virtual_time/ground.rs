@@ -7,7 +7,6 @@ use crate::fleet::World;
 use crate::ids::AddonId;
 use crate::model::flux;
 use crate::model::flux::Revision;
-use crate::model::prices::Prices;
 use crate::scenario::Scenario;
 use std::sync::Arc;
 
@@ -18,7 +17,6 @@ pub(super) struct Ground<'a> {
     pub(super) world: &'a World,
     /// Sources and settings of the Flux controllers; commits are told to it.
     pub(super) flux: flux::World,
-    pub(super) prices: Prices,
     /// What the API server says of each kind, by [`Kind::index`].
     resources: Vec<Option<Arc<Resource>>>,
     /// The namespace of each add-on.
@@ -39,7 +37,7 @@ pub(super) struct ItemName {
 }
 
 impl<'a> Ground<'a> {
-    pub(super) fn new(scenario: &'a Scenario, world: &'a World, prices: Prices) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, world: &'a World) -> Self {
         let flux = flux::World::new(scenario);
         let crds = [flux_crds(), argocd_crds()].concat();
         // The definitions are ours, and a test of the schema reads them all.
@@ -63,7 +61,6 @@ impl<'a> Ground<'a> {
             scenario,
             world,
             flux,
-            prices,
             resources: Kind::all().map(resource).collect(),
             namespaces: world.addons().iter().map(|addon| addon.namespace.as_str().into()).collect(),
             bases,

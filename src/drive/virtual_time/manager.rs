@@ -5,7 +5,6 @@ use super::shape::Shape;
 use super::tally::Counts;
 use crate::calls::{ContentId, Kind, ObjectId};
 use crate::fleet::Target;
-use crate::model::prices::Cores;
 use crate::reconcile::{
     Agenda, App, Backoff, Batch, Glance, Ids, Mode, Problem, Queue, Reconcile, Resync, Rules, Slot, SourceRef,
     TokenBucket, View,
@@ -33,9 +32,6 @@ pub(super) struct Manager {
     pub(super) depth_at: Option<Time>,
     pub(super) watches: u64,
     pub(super) watch_events: u64,
-    /// Its one core, and what it took of it.
-    core: Cores,
-    pub(super) spent: Span,
 }
 
 impl Manager {
@@ -56,17 +52,7 @@ impl Manager {
             // Applications and cluster Secrets of the hub.
             watches: 2,
             watch_events: 0,
-            core: Cores::new(1),
-            spent: Span::ZERO,
         }
-    }
-}
-
-impl Manager {
-    /// Takes CPU time; when that is over. What it hears it knows at once, what it does about it waits for its core.
-    pub(super) fn spend(&mut self, now: Time, cost: Span) -> Time {
-        self.spent += cost;
-        self.core.work(now, cost)
     }
 }
 
@@ -103,8 +89,10 @@ pub(super) struct Round {
     pub(super) replies: SmallVec<[(u16, Option<Shown>); 2]>,
     /// Calls without an answer.
     pub(super) awaited: u8,
-    /// When the last answer left.
+    /// When the last answer is back.
     pub(super) answered: Time,
+    /// How often servers pushed calls of it back.
+    pub(super) pushed_back: u32,
 }
 
 /// The kinds that managers watch on leaves.

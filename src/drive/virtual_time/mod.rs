@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Objects have no payload: their content is a fingerprint, their life follows the rules of the mock server
-//! (`apiserver::life`) in the order of arrival. What things cost is `model::prices`: a call occupies a core of its server, a
-//! manager has one core for what it does about what it hears. A cluster's own informers see a commit at once; calls and
+//! (`apiserver::life`) in the order of arrival. What things cost and what they run on is `model::hardware`: a call occupies a core of its server, a
+//! manager its cores for what it does about what it hears. A cluster's own informers see a commit at once; calls and
 //! watch events of managers and of the harness travel one network each way.
 //!
 //! Arithmetic for 10,000 clusters with 4 apps each, install to healthy: an app takes 64 calls and 85 events, half of them
@@ -45,7 +45,7 @@ mod tests;
 use crate::calls::Tally;
 use crate::fleet::World;
 use crate::measure::{self, Progress};
-use crate::model::prices::Prices;
+use crate::model::hardware::Used;
 use crate::scenario::{Action, Scenario};
 use crate::units::{Span, Time};
 use ground::Ground;
@@ -56,8 +56,6 @@ use std::ops::ControlFlow;
 /// How a scenario is simulated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// What things cost.
-    pub prices: Prices,
     /// The queue of events.
     pub engine: Engine,
     /// All objects are wanted at the end.
@@ -98,6 +96,10 @@ pub struct Outcome {
     pub managers: Vec<ManagerOutcome>,
     /// Objects in the hub's store at their most, and in those of all leaves.
     pub objects: [u64; 2],
+    /// What was used of everything.
+    pub used: Vec<Used>,
+    /// CPU time of the hub's API server, of those of the leaves, of all Flux controllers.
+    pub spent: [Span; 3],
     /// Watch events that the hub sent, to all managers.
     pub hub_events: u64,
     /// All objects at the end by cluster, if they were asked for.
@@ -225,7 +227,7 @@ pub fn run(
     options: Options,
     progress: &mut dyn FnMut(Progress, Span) -> ControlFlow<()>,
 ) -> Outcome {
-    let mut simulation = Simulation::new(Ground::new(scenario, world, options.prices), options.engine);
+    let mut simulation = Simulation::new(Ground::new(scenario, world), options.engine);
     simulation.begin();
     let deadline = Time(0) + scenario.run.timeout;
     let ending = loop {

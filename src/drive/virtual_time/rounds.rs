@@ -6,15 +6,19 @@
 use super::event::{AppNews, Event};
 use super::manager::{Round, watched, watched_kind};
 use super::sim::Simulation;
-use crate::calls::{Op, Reply, Target, Verb};
+use crate::calls::{Kind, Op, Reply, Target, Verb};
 use crate::drive::round_outcome;
 use crate::ids::AppId;
 use crate::measure::Signal;
+use crate::model::hardware::{Direction, Site};
+use crate::model::prices::Call;
 use crate::reconcile::{Batch, Body, Next, Outcome, Reconcile, Seen, Slot, Verdict, View, Why};
 use crate::scenario::Behaviour;
 use crate::units::{Span, Time};
 use smallvec::SmallVec;
 
+/// How often a call is repeated that a server pushes back (that of live runs, and client-go's).
+const PUSHED_BACK_MAX: u32 = 10;
 /// The length of a queue is told at most so often (that of live runs).
 const DEPTH_EVERY: Span = Span::from_millis(100);
 
@@ -22,7 +26,7 @@ impl Simulation<'_> {
     /// The watch of Applications tells a manager.
     pub(super) fn app_seen(&mut self, app: u32, news: AppNews) {
         let shard = self.apps[app as usize].shard;
-        self.managers[shard as usize].spend(self.now, self.ground.prices.hear);
+        self.hardware.think(shard, self.now, self.ground.scenario.model.manager.hear);
         let managed = &mut self.apps[app as usize];
         if news.gone {
             managed.forget();
@@ -46,7 +50,7 @@ impl Simulation<'_> {
     pub(super) fn flux_seen(&mut self, app: u32, slot: Slot, shown: u32) {
         let Some(shown) = self.shown.take(shown) else { return };
         let shard = self.apps[app as usize].shard;
-        self.managers[shard as usize].spend(self.now, self.ground.prices.hear);
+        self.hardware.think(shard, self.now, self.ground.scenario.model.manager.hear);
         if self.apps[app as usize].learn(slot, shown, false, self.rules) {
             self.enqueue(app, true);
         }
@@ -149,9 +153,8 @@ impl Simulation<'_> {
             let manager = &mut self.managers[owner as usize];
             manager.watches += 1;
             manager.counts.add_key(Target::Leaf, Verb::Watch, watched_kind(kind), (false, false), 200);
-            let prices = &self.ground.prices;
-            let served = self.leaf_cores[leaf as usize].work(self.now + prices.network, prices.read);
-            let back = served + prices.network;
+            let objects = self.leaves[leaf as usize].count(watched_kind(kind));
+            let back = self.list(Site::Leaf(leaf), watched_kind(kind), objects);
             self.queue.push(back, Event::WatchOpened { leaf, kind });
         }
         self.watches[leaf as usize].is_open(kind)
@@ -160,7 +163,7 @@ impl Simulation<'_> {
     fn start(&mut self, app: u32, mut machine: Reconcile, waited: Span) {
         let shard = self.apps[app as usize].shard;
         self.managers[shard as usize].free -= 1;
-        self.managers[shard as usize].spend(self.now, self.ground.prices.decide);
+        self.hardware.think(shard, self.now, self.ground.scenario.model.manager.decide);
         let next = machine.step(&[], self.now);
         let round = self.rounds.put(Round {
             app,
@@ -173,6 +176,7 @@ impl Simulation<'_> {
             replies: SmallVec::new(),
             awaited: 0,
             answered: self.now,
+            pushed_back: 0,
         });
         self.go_on(round, next);
     }
@@ -190,14 +194,19 @@ impl Simulation<'_> {
         let managed = &self.apps[round.app as usize];
         let manager = &mut self.managers[managed.shard as usize];
         let count = u8::try_from(batch.len()).unwrap_or(u8::MAX);
-        let prices = &self.ground.prices;
-        let ready = manager.spend(self.now, prices.ask.scaled(u64::from(count), 1));
+        let cost = self.ground.scenario.model.manager.ask.scaled(u64::from(count), 1);
+        let ready = self.hardware.think(managed.shard, self.now, cost);
         for (nth, op) in (0..count).zip(&batch) {
-            let wait = match op.target {
-                Target::Hub => manager.hub.reserve(ready),
-                Target::Leaf => self.buckets[managed.leaf as usize].reserve(ready),
+            let (site, wait) = match op.target {
+                Target::Hub => (Site::Hub, manager.hub.reserve(ready)),
+                Target::Leaf => {
+                    if let Some(calls) = self.leaf_calls.get_mut(managed.leaf as usize) {
+                        *calls += 1;
+                    }
+                    (Site::Leaf(managed.leaf), self.buckets[managed.leaf as usize].reserve(ready))
+                }
             };
-            let at = ready + wait + prices.network;
+            let at = self.hardware.travel(site, Direction::There, ready + wait, Call::of(op).bytes[0]);
             self.queue.push(at, Event::CallArrives { round: id, nth });
         }
         round.calls += u32::from(count);
@@ -210,12 +219,15 @@ impl Simulation<'_> {
     pub(super) fn call_arrives(&mut self, id: u32, nth: u8) {
         let Some(round) = self.rounds.get_mut(id) else { return };
         let (app, op) = (round.app, round.batch[usize::from(nth)].clone());
-        let price = self.ground.prices.call(&op);
-        let cores = match op.target {
-            Target::Hub => &mut self.hub_cores,
-            Target::Leaf => &mut self.leaf_cores[self.apps[app as usize].leaf as usize],
+        let site = match op.target {
+            Target::Hub => Site::Hub,
+            Target::Leaf => Site::Leaf(self.apps[app as usize].leaf),
         };
-        let done = cores.work(self.now, price);
+        let call = Call::of(&op);
+        let done = match self.hardware.serve(site, call, self.now, self.now) {
+            Ok(done) => done,
+            Err(pause) => return self.pushed_back(id, nth, &op, pause),
+        };
         let reply = match op.target {
             Target::Hub => (self.on_hub(app, &op, done), None),
             Target::Leaf => self.on_leaf(app, &op),
@@ -225,11 +237,37 @@ impl Simulation<'_> {
         let Some(round) = self.rounds.get_mut(id) else { return };
         round.replies[usize::from(nth)] = reply;
         round.awaited -= 1;
-        round.answered = round.answered.max(done);
+        let back = self.hardware.travel(site, Direction::Back, done, call.bytes[1]);
+        round.answered = round.answered.max(back);
         if round.awaited == 0 {
-            let back = round.answered + self.ground.prices.network;
-            self.queue.push(back, Event::RoundReplies { round: id });
+            self.queue.push(round.answered, Event::RoundReplies { round: id });
         }
+    }
+
+    /// A server told a call to come back after a pause: it does so, as often as in a live run.
+    fn pushed_back(&mut self, id: u32, nth: u8, op: &Op<Body>, pause: Span) {
+        let Some(round) = self.rounds.get_mut(id) else { return };
+        let shard = self.apps[round.app as usize].shard;
+        self.managers[shard as usize].counts.add(op, 429);
+        round.pushed_back += 1;
+        if round.pushed_back <= PUSHED_BACK_MAX {
+            self.queue.push(self.now + pause, Event::CallArrives { round: id, nth });
+            return;
+        }
+        round.replies[usize::from(nth)] = (429, None);
+        round.awaited -= 1;
+        round.answered = round.answered.max(self.now);
+        if round.awaited == 0 {
+            self.queue.push(round.answered, Event::RoundReplies { round: id });
+        }
+    }
+
+    /// When a list of so many objects, the first part of a watch, has come.
+    pub(super) fn list(&mut self, site: Site, kind: Kind, objects: u64) -> Time {
+        let call = Call::list(Verb::Watch, kind, objects);
+        let there = self.hardware.travel(site, Direction::There, self.now, call.bytes[0]);
+        let served = self.hardware.serve_first(site, call, self.now, there);
+        self.hardware.travel(site, Direction::Back, served, call.bytes[1])
     }
 
     fn on_hub(&mut self, app: u32, op: &Op<Body>, done: Time) -> u16 {

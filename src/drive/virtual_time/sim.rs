@@ -9,13 +9,16 @@ use super::queue::{Engine, Queue};
 use super::shape::Shapes;
 use super::tally::Counts;
 use super::{Ending, ManagerOutcome, Outcome};
+use crate::calls::{Kind, Target, Verb};
 use crate::drive::intent::Intent;
 use crate::fleet::{self, World};
 use crate::ids::{AddonId, AppId, ChangeId};
 use crate::measure::{Ledger, Plan, Signal};
 use crate::model::flux::PassId;
-use crate::model::prices::Cores;
+use crate::model::hardware::{Direction, Hardware, Site, Used};
+use crate::model::prices::Call;
 use crate::reconcile::{Rules, Slot, TokenBucket};
+use crate::seed::Seed;
 use crate::topology;
 use crate::units::{Span, Time};
 use std::collections::BTreeMap;
@@ -41,9 +44,10 @@ pub(super) struct Simulation<'a> {
     pub(super) watches: Vec<Watches>,
     /// The manager's limiter towards each leaf.
     pub(super) buckets: Vec<TokenBucket>,
-    /// The cores of the API servers: the hub's, each leaf's.
-    pub(super) hub_cores: Cores,
-    pub(super) leaf_cores: Vec<Cores>,
+    /// Calls of managers to each leaf, if they are limited.
+    pub(super) leaf_calls: Vec<u32>,
+    /// What everything runs on.
+    pub(super) hardware: Hardware,
     pub(super) rounds: Slab<Round>,
     /// What watch events on their way show.
     pub(super) shown: Slab<Option<Shown>>,
@@ -123,8 +127,8 @@ impl<'a> Simulation<'a> {
             leaves,
             watches: vec![Watches::default(); clusters],
             buckets: vec![TokenBucket::new(manager.leaf_qps_milli, manager.leaf_burst); clusters],
-            hub_cores: Cores::new(ground.prices.cores[0]),
-            leaf_cores: vec![Cores::new(ground.prices.cores[1]); clusters],
+            leaf_calls: vec![0; if manager.leaf_qps_milli > 0 { clusters } else { 0 }],
+            hardware: hardware(&ground),
             rounds: Slab::new(),
             shown: Slab::new(),
             out: Out::new(),
@@ -196,11 +200,10 @@ impl<'a> Simulation<'a> {
         for signal in self.out.signals.drain(..) {
             self.ledger.take(signal);
         }
-        let (prices, cores) = (&self.ground.prices, &mut self.leaf_cores[leaf as usize]);
         for pass in self.out.passes.drain(..) {
-            let ops = self.leaves[leaf as usize].controllers.asked(pass).iter();
-            let done = ops.map(|op| cores.work(self.now, prices.call(op))).max().unwrap_or(self.now);
-            self.queue.push(done + prices.local, Event::PassCalls { leaf, pass });
+            let calls = self.leaves[leaf as usize].controllers.asked(pass).iter().map(Call::of);
+            let done = self.hardware.flux(leaf, calls, self.now);
+            self.queue.push(done, Event::PassCalls { leaf, pass });
         }
         let mut shown = std::mem::take(&mut self.out.shown);
         for (app, slot, what) in shown.drain(..) {
@@ -223,8 +226,9 @@ impl<'a> Simulation<'a> {
         if open && managed.is_ours() {
             self.managers[managed.shard as usize].watch_events += 1;
             let shown = self.shown.put(what);
-            let sent = self.leaf_cores[leaf as usize].work(self.now, self.ground.prices.watch_event);
-            let at = sent + self.ground.prices.network;
+            let (site, bytes) = (Site::Leaf(leaf), Call::new(Verb::Get, kind, (false, false)).bytes[1]);
+            let sent = self.hardware.tell(site, 1, self.now, self.now);
+            let at = self.hardware.travel(site, Direction::Back, sent, bytes);
             self.queue.push(at, Event::FluxSeen { app, slot, shown });
         }
     }
@@ -245,13 +249,12 @@ impl<'a> Simulation<'a> {
             compared: status.compared_to.0,
             revision: status.revision.0,
         });
-        let mut told = done;
-        for manager in &mut self.managers {
-            manager.watch_events += 1;
-            self.hub_events += 1;
-            told = self.hub_cores.work(self.now, self.ground.prices.watch_event).max(done);
-        }
-        self.queue.push(told + self.ground.prices.network, Event::AppSeen { app, what: news });
+        self.managers.iter_mut().for_each(|manager| manager.watch_events += 1);
+        self.hub_events += self.managers.len() as u64;
+        let told = self.hardware.tell(Site::Hub, self.managers.len() as u64, self.now, self.now).max(done);
+        let bytes = Call::new(Verb::Get, Kind::APPLICATION, (false, false)).bytes[1];
+        let at = self.hardware.travel(Site::Hub, Direction::Back, told, bytes);
+        self.queue.push(at, Event::AppSeen { app, what: news });
     }
 
     /// What it came to.
@@ -264,7 +267,7 @@ impl<'a> Simulation<'a> {
             watch_events: manager.watch_events,
             apps: known(shard).count() as u64,
             objects: known(shard).map(|app| 1 + cached(app)).sum(),
-            cpu: manager.spent,
+            cpu: self.hardware.thought(shard),
         });
         Outcome {
             ending,
@@ -275,11 +278,35 @@ impl<'a> Simulation<'a> {
             controllers: self.out.counts.tally(),
             managers: managers.collect(),
             objects: [self.hub_objects.1, self.out.objects.1],
+            used: self.used(),
+            spent: self.hardware.spent(self.out.counts.tally().total()),
             hub_events: self.hub_events,
             state: state.then(|| self.objects()),
             refused: self.refused,
             measured: self.ledger.finish(self.now),
         }
+    }
+
+    /// What was used of everything, client-side limiters included.
+    fn used(&self) -> Vec<Used> {
+        let span = self.now.since(Time(0));
+        let mut all = self.hardware.used(span);
+        let tokens = |calls: u64, qps_milli: u64| {
+            let most = u128::from(qps_milli) * u128::from(span.0) / 1_000_000_000_000;
+            u64::try_from(u128::from(calls) * 1_000_000 / most.max(1)).unwrap_or(u64::MAX)
+        };
+        let manager = &self.ground.scenario.manager;
+        for (n, one) in self.managers.iter().enumerate().filter(|_| manager.hub_qps_milli > 0) {
+            let tally = one.counts.tally();
+            let calls = tally.iter().filter(|(key, _)| key.target == Target::Hub).map(|(_, n)| n).sum();
+            let ppm = tokens(calls, manager.hub_qps_milli);
+            all.push(Used { what: "hub-qps", whose: format!("manager-{n}"), ppm });
+        }
+        if let Some(most) = self.leaf_calls.iter().max() {
+            let ppm = tokens(u64::from(*most), manager.leaf_qps_milli);
+            all.push(Used { what: "leaf-qps", whose: "managers".to_owned(), ppm });
+        }
+        all
     }
 
     /// Whether the timeline was played, every change is done and every app healthy.
@@ -295,6 +322,13 @@ fn health(health: Option<crate::reconcile::Health>) -> crate::measure::Health {
 
 fn sync(sync: crate::reconcile::Sync) -> crate::measure::Sync {
     crate::measure::Sync::from_word(sync.word())
+}
+
+/// What the scenario runs on.
+fn hardware(ground: &Ground<'_>) -> Hardware {
+    let (scenario, clusters) = (ground.scenario, ground.world.clusters());
+    let regions = clusters.ids().map(|id| clusters.region(id));
+    Hardware::new(&scenario.model, Seed::new(scenario.run.seed), scenario.topology.shards.max(1), regions)
 }
 
 fn plan(ground: &Ground<'_>) -> Plan {

@@ -14,7 +14,7 @@ const VERBS: [Verb; 9] = [
     Verb::Discover,
 ];
 /// The codes that the rules give; the last place is for no answer.
-const CODES: [u16; 6] = [200, 201, 404, 409, 422, 0];
+const CODES: [u16; 7] = [200, 201, 404, 409, 422, 429, 0];
 
 /// Calls of one role.
 #[derive(Clone, Debug)]

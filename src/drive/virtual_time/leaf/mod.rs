@@ -366,6 +366,11 @@ impl Leaf {
         self.controllers.object(self.slots[usize::from(addon)][slot.index()]?)
     }
 
+    /// How many Flux objects of a kind there are.
+    pub(super) fn count(&self, kind: Kind) -> u64 {
+        self.heads.iter().flatten().filter(|head| head.kind == kind).count() as u64
+    }
+
     /// The charts of releases.
     pub(super) fn charts(&self) -> impl Iterator<Item = &Object> {
         let charts = (0_u32..).zip(&self.heads).filter(|(_, head)| head.is_some_and(|head| head.slot.is_none()));
