@@ -125,9 +125,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
     let hub = runtime
         .block_on(net::from_kubeconfig(&args.kubeconfig, args.context.as_deref()))
         .map_err(|e| Failure::input(miette::Report::msg(e.to_string())))?;
+    let threads = args.threads;
     let settings = settings(args, hub);
     let ready = || tracing::info!("the first list of Applications is complete");
-    let counted = manager::run(settings, stopped(), ready)
+    let counted = manager::run(vec![settings], threads, stopped(), ready)
         .map_err(|e| Failure::environment(miette::Report::msg(e.to_string())))?;
     summarise(&counted)?;
     Ok(ExitCode::SUCCESS)
@@ -167,7 +168,6 @@ fn settings(args: Args, hub: kube::Config) -> Settings {
         seed: Seed::new(u64::from(std::process::id())),
         reporter: Reporter::silent(),
         app_ids: None,
-        threads: args.threads,
         manager: Manager {
             behaviour: match args.behaviour {
                 BehaviourName::Fixed => Behaviour::Fixed,

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 enum Name {
     Hub,
     Leaves,
+    Above,
     Manager,
 }
 
@@ -25,6 +26,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let role = match args.role {
         Name::Hub => Role::Hub,
         Name::Leaves => Role::Leaves,
+        Name::Above => Role::Above,
         Name::Manager => Role::Manager,
     };
     play(role, &args.settings).map_err(|error| Failure::environment(miette::Report::from_err(error)))?;

@@ -63,9 +63,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
     let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
     let world = Arc::new(World::generate(&scenario));
-    if matches!(scenario.topology.kind, TopologyKind::Cells | TopologyKind::HubAndSpoke) {
+    if matches!(args.clock, ClockArg::Virtual)
+        && matches!(scenario.topology.kind, TopologyKind::Cells | TopologyKind::HubAndSpoke)
+    {
         let kind = scenario.topology.kind.name();
-        return Err(Failure::input(miette::miette!("topology `{kind}` cannot be run in this version, only placed")));
+        return Err(Failure::input(miette::miette!("topology `{kind}` has no simulated clock in this version")));
     }
     if matches!(args.clock, ClockArg::Virtual) {
         return simulated::run(args, &scenario, &world);
@@ -128,6 +130,7 @@ fn deliver(
         digest: None,
         outcome: &observed.outcome,
         processes: &observed.processes,
+        managers: Layout::of(world, &scenario.topology).managers.into(),
         shares: &shares(scenario, world),
         clusters: u64::from(scenario.fleet.clusters),
         objects: observed.objects(),

@@ -11,6 +11,7 @@
 //! status     the Application's status as a value                      render  the same as JSON
 //! machine    Reconcile: step(replies, now) -> calls | outcome         queue   client-go's work queue, resync, limiter
 //! agenda     why an app is looked at, and when again
+//! relay      an Application on a hub and its copy on a leaf
 //! ```
 
 mod agenda;
@@ -19,6 +20,7 @@ mod health;
 mod limiter;
 mod machine;
 mod queue;
+pub mod relay;
 pub mod render;
 mod status;
 mod translate;

@@ -28,7 +28,9 @@ pub struct Ran<'a> {
     pub outcome: &'a Outcome,
     /// What processes cost and what they counted, in the order of the record.
     pub processes: &'a [(Usage, Figures)],
-    /// Clusters and apps of each manager at the start, in the order of their numbers.
+    /// Managers; on `hub-and-spoke` more than processes.
+    pub managers: u64,
+    /// Clusters and apps of each manager process at the start, in the order of their numbers.
     pub shares: &'a [(u64, u64)],
     /// Managed clusters.
     pub clusters: u64,
@@ -198,7 +200,7 @@ fn counts(ran: &Ran<'_>, processes: &[ProcessRecord]) -> Counts {
     let served = |role: Role| matches!(role, Role::Hub | Role::Leaves);
     Counts {
         clusters: ran.clusters,
-        managers: ran.shares.len() as u64,
+        managers: ran.managers,
         apps: progress.apps,
         apps_healthy: progress.healthy,
         changes: progress.changes,

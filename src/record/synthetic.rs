@@ -172,6 +172,7 @@ pub(crate) fn ran<'a>(outcome: &'a Outcome, processes: &'a [(Usage, Figures)]) -
         digest: None,
         outcome,
         processes,
+        managers: 2,
         shares: &[(104, 291), (96, 269)],
         clusters: 200,
         objects: 9_400,

@@ -13,4 +13,5 @@ mod report;
 mod run;
 mod serve;
 mod sharding;
+mod topologies;
 mod walls;

@@ -15,6 +15,7 @@ use crate::model::prices::{self, Constant, Known};
 use crate::record::{self, Assumption, AssumptionKind, FileKind, Folder, Ran, Reason};
 use crate::report;
 use crate::scenario::Scenario;
+use crate::topology::Layout;
 use crate::units::{Span, Time};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -51,6 +52,7 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
         digest: Some(format!("{:016x}", outcome.digest)),
         outcome: &outcome.measured,
         processes: &processes,
+        managers: Layout::of(world, &scenario.topology).managers.into(),
         shares: &shares(scenario, world),
         clusters: u64::from(scenario.fleet.clusters),
         objects: outcome.objects.iter().sum(),

@@ -9,7 +9,8 @@ use super::event::Event;
 use super::notice::{Notice, Order};
 use super::settings::{self, Access, Settings};
 use crate::clock;
-use crate::scenario::Victim;
+use crate::scenario::{TopologyKind, Victim};
+use crate::topology::Layout;
 use crate::units::Span;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -67,12 +68,36 @@ pub enum CrewError {
 pub(super) struct Member {
     pub(super) child: Child,
     pub(super) role: &'static str,
-    /// Managers: which; 0 for the others.
-    pub(super) shard: u32,
+    /// Managers and hubs: which; 0 for the others.
+    pub(super) number: u32,
     pub(super) ended: bool,
     ready: Option<Access>,
     /// A fault of the timeline ended it: its end is no surprise.
     pub(super) killed: bool,
+}
+
+/// Roles as the command line calls them.
+pub(super) const LEAVES: &str = "leaves";
+pub(super) const HUB: &str = "hub";
+pub(super) const ABOVE: &str = "above";
+pub(super) const MANAGER: &str = "manager";
+
+/// The process name of a hub.
+fn hub_name(layout: &Layout, hub: u32) -> String {
+    match layout.kind {
+        TopologyKind::Cells if hub + 1 == layout.hubs => "hub-orchestrator".to_owned(),
+        TopologyKind::Cells => format!("hub-{hub}"),
+        TopologyKind::Single | TopologyKind::Sharded | TopologyKind::HubAndSpoke => HUB.to_owned(),
+    }
+}
+
+/// The process name of whoever stands above the managers.
+const fn above(kind: TopologyKind) -> Option<&'static str> {
+    match kind {
+        TopologyKind::Single | TopologyKind::Sharded => None,
+        TopologyKind::Cells => Some("orchestrator"),
+        TopologyKind::HubAndSpoke => Some("management"),
+    }
 }
 
 /// All children.
@@ -83,8 +108,10 @@ pub(super) struct Crew {
     scenario: PathBuf,
     /// API servers write their objects at their end.
     objects: bool,
-    pub(super) hub: Access,
+    pub(super) hubs: Vec<Access>,
     pub(super) leaves: Access,
+    /// Processes of managers.
+    pub(super) processes: u32,
 }
 
 /// Where an API server of a run writes its objects.
@@ -98,12 +125,13 @@ fn patience(clusters: u32) -> Span {
 }
 
 impl Crew {
-    /// Starts leaves, hub and managers, each when what it needs is ready.
+    /// Starts leaves, hubs, whoever stands above the managers, and those, each when what it needs is ready.
     ///
     /// # Errors
     /// The first member that does not come up. Those that did end with the value.
     pub(super) fn muster(
         scenario: &crate::scenario::Scenario,
+        layout: &Layout,
         folder: &Path,
         objects: bool,
         events: &SyncSender<Event>,
@@ -118,17 +146,27 @@ impl Crew {
             folder: folder.to_owned(),
             scenario: scenario_file,
             objects,
-            hub: nowhere.clone(),
+            hubs: Vec::new(),
             leaves: nowhere,
+            processes: layout.processes,
         };
         let patience = patience(scenario.fleet.clusters);
-        let leaves = crew.enlist("leaves", "leaves", 0, events)?;
+        let leaves = crew.enlist(LEAVES, LEAVES, 0, events)?;
         crew.leaves = crew.await_ready(leaves, patience, heard)?;
-        let hub = crew.enlist("hub", "hub", 0, events)?;
-        crew.hub = crew.await_ready(hub, patience, heard)?;
+        let hubs: Vec<_> = (0..layout.hubs)
+            .map(|hub| crew.enlist(&hub_name(layout, hub), HUB, hub, events))
+            .collect::<Result<_, _>>()?;
+        for hub in hubs {
+            let access = crew.await_ready(hub, patience, heard)?;
+            crew.hubs.push(access);
+        }
+        if let Some(name) = above(layout.kind) {
+            let above = crew.enlist(name, ABOVE, 0, events)?;
+            crew.await_ready(above, patience, heard)?;
+        }
         let first = crew.members.len();
-        for shard in 0..scenario.topology.shards {
-            crew.enlist(&format!("manager-{shard}"), "manager", shard, events)?;
+        for process in 0..layout.processes {
+            crew.enlist(&format!("manager-{process}"), MANAGER, process, events)?;
         }
         for manager in first..crew.members.len() {
             crew.await_ready(manager, patience, heard)?;
@@ -141,23 +179,23 @@ impl Crew {
         &mut self,
         name: &str,
         role: &'static str,
-        shard: u32,
+        number: u32,
         events: &SyncSender<Event>,
     ) -> Result<ChildIndex, CrewError> {
         let index = self.members.len();
         let path = self.folder.join(format!("{name}-{index}.json"));
         let settings = Settings {
             scenario: self.scenario.clone(),
-            leaves: (role == "hub").then(|| self.leaves.clone()),
-            hub: (role == "manager").then(|| self.hub.clone()),
-            shard,
+            leaves: (role != LEAVES).then(|| self.leaves.clone()),
+            hubs: if role == HUB { Vec::new() } else { self.hubs.clone() },
+            number,
             objects: self.objects.then(|| objects_of(&self.folder, name)),
         };
         settings::write(&path, &settings)
             .map_err(|e| CrewError::Settings { folder: self.folder.clone(), message: e.to_string() })?;
         let child = child::start(name, role, &path, index, events.clone())
             .map_err(|source| CrewError::Start { name: name.to_owned(), source })?;
-        self.members.push(Member { child, role, shard, ended: false, ready: None, killed: false });
+        self.members.push(Member { child, role, number, ended: false, ready: None, killed: false });
         Ok(index)
     }
 
@@ -198,12 +236,18 @@ impl Crew {
 
     /// The living process that a fault is about.
     pub(super) fn find(&mut self, victim: Victim) -> Option<&mut Member> {
-        let (role, shard) = match victim {
-            Victim::Manager(shard) => ("manager", shard),
-            Victim::Leaves => ("leaves", 0),
-            Victim::Hub => ("hub", 0),
+        let (role, number) = match victim {
+            // On `hub-and-spoke` a process hosts several.
+            Victim::Manager(manager) => (MANAGER, manager % self.processes),
+            Victim::Leaves => (LEAVES, 0),
+            Victim::Hub => (HUB, 0),
         };
-        self.members.iter_mut().find(|m| m.role == role && m.shard == shard && !m.ended)
+        self.members.iter_mut().find(|m| m.role == role && m.number == number && !m.ended)
+    }
+
+    /// The names of the API servers' processes.
+    pub(super) fn servers(&self) -> impl Iterator<Item = String> + '_ {
+        self.members.iter().filter(|m| m.role == HUB || m.role == LEAVES).map(|m| m.child.name.clone())
     }
 
     /// Whether every member has ended.

@@ -5,18 +5,18 @@
 //! was is reported, not hidden. Changes of one app keep their order, those of different apps run side by side.
 
 use super::event::{Event, Events};
-use super::net::{AccessError, Pools, Route, from_token};
+use super::net::{APPLY, AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route, from_token};
 use super::settings::Access;
-use crate::calls::{CallKey, Kind, Tally, Target, Verb};
+use crate::calls::{Kind, Tally, Target};
 use crate::clock;
 use crate::drive::drifted;
 use crate::fleet::{ARGOCD_NAMESPACE, Change, ChangeKind, World};
 use crate::ids::AppId;
 use crate::model::flux::Catalogue;
 use crate::scenario::{DriftKind, Mode, Scenario};
+use crate::topology::Layout;
 use crate::units::{Span, Time};
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -37,11 +37,14 @@ pub(super) struct Driver {
     workers: usize,
     world: Arc<World>,
     catalogue: Arc<Catalogue>,
-    hub: Route,
+    /// A route to each hub.
+    hubs: Vec<Route>,
+    /// Whose Applications are on which hub.
+    layout: Layout,
     /// A route to each leaf.
     leaves: Vec<Route>,
     servers: Access,
-    tally: Arc<Mutex<Tally>>,
+    client: Client,
     events: Events,
 }
 
@@ -57,15 +60,18 @@ impl Driver {
         scenario: &Scenario,
         world: &Arc<World>,
         catalogue: &Arc<Catalogue>,
-        (hub, leaves): (&Access, &Access),
+        (hubs, leaves): (&[Access], &Access),
         events: Events,
     ) -> Result<Self, AccessError> {
         let mut pools = Pools::new(CONNECTIONS, Arc::default());
         let mut route = |access: &Access, name: &str, token: &str| {
             pools.route(&from_token(&access.server(name), &access.ca_pem, token)?)
         };
-        let hub_token = hub.tokens.first().map_or("", String::as_str);
-        let hub = route(hub, super::servers::HUB, hub_token)?;
+        let on_hub = |hub: &Access| {
+            let token = hub.tokens.first().map_or("", String::as_str);
+            route(hub, super::servers::HUB, token)
+        };
+        let hubs = hubs.iter().map(on_hub).collect::<Result<_, _>>()?;
         let clusters = world.clusters();
         let routes = clusters.ids().zip(&leaves.tokens).map(|(id, token)| route(leaves, &clusters.name(id), token));
         Ok(Self {
@@ -74,15 +80,16 @@ impl Driver {
             world: Arc::clone(world),
             catalogue: Arc::clone(catalogue),
             servers: leaves.clone(),
-            hub,
+            hubs,
+            layout: Layout::of(world, &scenario.topology),
             events,
-            tally: Arc::default(),
+            client: Client::new(USER_AGENT),
         })
     }
 
     /// The calls made so far, for whoever tells them.
     pub(super) fn tally(&self) -> Arc<Mutex<Tally>> {
-        Arc::clone(&self.tally)
+        self.client.tally()
     }
 
     /// Plays the timeline from `epoch` on; returns when the last change was made.
@@ -132,7 +139,6 @@ impl Driver {
 
     /// Makes one change and gives the Application's generation afterwards, 0 where none was written.
     async fn make(&self, change: &Change) -> Result<u64, Refusal> {
-        let name = || self.world.app_name(change.app);
         match change.kind {
             ChangeKind::Install => {
                 if self.by_hand(change.app) {
@@ -140,17 +146,17 @@ impl Driver {
                 }
                 let server = self.servers.server(&self.world.clusters().name(self.world.cluster_of(change.app)));
                 let application = self.world.application(change.app, change.target, &server);
-                self.on_hub("POST", "", JSON, &application).await
+                self.on_hub(change.app, "POST", JSON, &application).await
             }
             ChangeKind::Upgrade | ChangeKind::Scale => {
                 if self.by_hand(change.app) {
                     self.write_flux(change).await?;
                 }
                 let patch = self.world.application_patch(change.app, change.target);
-                self.on_hub("PATCH", &name(), MERGE_PATCH, &patch).await
+                self.on_hub(change.app, "PATCH", MERGE_PATCH, &patch).await
             }
             ChangeKind::Decommission => {
-                let gone = self.on_hub("DELETE", &name(), JSON, &delete_options()).await;
+                let gone = self.on_hub(change.app, "DELETE", JSON, &delete_options()).await;
                 if !self.by_hand(change.app) {
                     return gone.map(|_| 0);
                 }
@@ -199,20 +205,22 @@ impl Driver {
     }
 
     async fn on_leaf(&self, app: AppId, call: Call<'_>) -> Result<Bytes, Refusal> {
-        self.send(&self.leaves[self.world.cluster_of(app).index()], call).await
+        self.client.send(&self.leaves[self.world.cluster_of(app).index()], call).await
     }
 
     async fn on_hub(
         &self,
+        app: AppId,
         method: &'static str,
-        name: &str,
         media: &'static str,
         body: &Value,
     ) -> Result<u64, Refusal> {
         let info = Kind::APPLICATION.info();
-        let path = info.path(info.version, ARGOCD_NAMESPACE, name);
+        let name = if method == "POST" { String::new() } else { self.world.app_name(app) };
+        let path = info.path(info.version, ARGOCD_NAMESPACE, &name);
         let call = Call { target: Target::Hub, method, kind: Kind::APPLICATION, path, media, body };
-        let answer = self.send(&self.hub, call).await?;
+        let home = self.layout.homes[self.world.cluster_of(app).index()];
+        let answer = self.client.send(&self.hubs[home.hub as usize], call).await?;
         let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
         Ok(answer.metadata.generation)
     }
@@ -237,10 +245,6 @@ impl Driver {
     }
 }
 
-const JSON: &str = "application/json";
-const MERGE_PATCH: &str = "application/merge-patch+json";
-const APPLY: &str = "application/apply-patch+yaml";
-
 /// Kind and path of an object of ours.
 fn place(object: &Value) -> Option<(Kind, String)> {
     let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
@@ -251,15 +255,6 @@ fn place(object: &Value) -> Option<(Kind, String)> {
 
 fn delete_options() -> Value {
     json!({ "apiVersion": "v1", "kind": "DeleteOptions" })
-}
-
-/// Why a write was not made.
-struct Refusal {
-    may_pass: bool,
-    absent: bool,
-    /// Equal for writes that failed in the same way.
-    sort: String,
-    message: String,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -274,65 +269,6 @@ struct AnswerMeta {
     generation: u64,
     #[serde(rename = "deletionTimestamp")]
     deletion_timestamp: Option<String>,
-}
-
-impl Driver {
-    async fn send(&self, to: &Route, call: Call<'_>) -> Result<Bytes, Refusal> {
-        let sort = |code: u16| format!("{} {} {code}", call.method, call.kind.info().plural);
-        let lost = |e: &dyn std::fmt::Display| Refusal {
-            may_pass: true,
-            absent: false,
-            sort: sort(0),
-            message: format!("{} {}: {e}", call.method, call.path),
-        };
-        let request = http::Request::builder()
-            .method(call.method)
-            .uri(&call.path)
-            .header(http::header::CONTENT_TYPE, call.media)
-            .header(http::header::USER_AGENT, USER_AGENT)
-            .body(kube::client::Body::from(call.body.to_string().into_bytes()))
-            .map_err(|e| lost(&e))?;
-        let response = to.send(request).await;
-        let code = response.as_ref().map_or(0, |response| response.status().as_u16());
-        self.tally.lock().add_key(call.key(code), 1);
-        let response = response.map_err(|e| lost(&e))?;
-        let body = response.into_body().collect().await.map_err(|e| lost(&e))?.to_bytes();
-        if (200..300).contains(&code) {
-            return Ok(body);
-        }
-        let status: Status = serde_json::from_slice(&body).unwrap_or_default();
-        let message = format!("{} {}: {code} {}", call.method, call.path, status.message);
-        Err(Refusal { may_pass: code == 429 || code >= 500, absent: code == 404, sort: sort(code), message })
-    }
-}
-
-/// One write.
-struct Call<'a> {
-    target: Target,
-    method: &'static str,
-    kind: Kind,
-    path: String,
-    media: &'static str,
-    body: &'a Value,
-}
-
-impl Call<'_> {
-    fn key(&self, code: u16) -> CallKey {
-        let verb = match self.method {
-            "POST" => Verb::Create,
-            "PATCH" if self.media == APPLY => Verb::Apply,
-            "PATCH" => Verb::Patch,
-            _ => Verb::Delete,
-        };
-        CallKey { target: self.target, verb, kind: Some(self.kind), status: false, dry_run: false, code }
-    }
-}
-
-/// What an API server says when it refuses.
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Status {
-    message: String,
 }
 
 async fn sleep_until(at: Time) {

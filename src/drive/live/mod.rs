@@ -3,6 +3,7 @@
 //! In: a scenario and its world. Out: what was observed, for the record. [`run()`] is the harness; [`play`] is what its
 //! children are. They are the same program and share nothing but pipes and the Kubernetes API.
 
+mod above;
 mod bases;
 pub mod budget;
 mod child;

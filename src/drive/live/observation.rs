@@ -12,6 +12,7 @@ use crate::measure::process::{Usage, Watched};
 use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Role};
 use crate::model::flux::Catalogue;
 use crate::scenario::Scenario;
+use crate::topology::Layout;
 use crate::units::{Span, Time};
 use rustix::process::Pid;
 use std::sync::Arc;
@@ -87,7 +88,13 @@ impl Observed {
 }
 
 impl Observation {
-    pub(super) fn new(scenario: &Scenario, world: &Arc<World>, catalogue: &Arc<Catalogue>, epoch: Time) -> Self {
+    pub(super) fn new(
+        scenario: &Scenario,
+        world: &Arc<World>,
+        layout: &Layout,
+        catalogue: &Arc<Catalogue>,
+        epoch: Time,
+    ) -> Self {
         let installs = world.changes().iter().filter(|c| c.kind == fleet::ChangeKind::Install);
         let plan = Plan {
             apps: world.app_ids(),
@@ -95,7 +102,7 @@ impl Observation {
             start: epoch,
             window: scenario.measure.window,
             slack: SLACK,
-            shards: scenario.topology.shards as usize,
+            shards: layout.processes as usize,
         };
         Self {
             world: Arc::clone(world),

@@ -5,7 +5,7 @@
 
 use super::budget::{self, Machine, Need, TooMuch};
 use super::child::{ChildIndex, Heard};
-use super::crew::{Crew, CrewError};
+use super::crew::{Crew, CrewError, LEAVES, MANAGER};
 use super::driver::Driver;
 use super::event::{Event, Events, WAITING};
 use super::faults;
@@ -19,7 +19,8 @@ use crate::measure::host;
 use crate::measure::process::Watched;
 use crate::measure::{Figures, Progress, Role};
 use crate::model::flux::Catalogue;
-use crate::scenario::{Fault, Scenario, Victim};
+use crate::scenario::{Fault, Scenario, TopologyKind, Victim};
+use crate::topology::Layout;
 use crate::units::{Span, Time};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -76,13 +77,15 @@ const OBJECTS_BESIDE: u64 = 4;
 /// The sum that does not fit.
 pub fn fits(scenario: &Scenario, world: &World) -> Result<(), TooMuch> {
     let objects = scenario.addons.iter().map(|addon| u64::from(addon.objects.total())).max().unwrap_or(0);
+    let layout = Layout::of(world, &scenario.topology);
+    let on_leaves = u64::from(layout.kind == TopologyKind::HubAndSpoke);
     let need = Need {
         clusters: u64::from(world.clusters().len()),
         apps: world.apps(),
-        objects_per_app: objects + OBJECTS_BESIDE,
-        watches_per_cluster: if scenario.manager.client_cache { WATCHED_KINDS } else { 0 },
+        objects_per_app: objects + OBJECTS_BESIDE + on_leaves,
+        watches_per_cluster: if scenario.manager.client_cache { WATCHED_KINDS } else { 0 } + on_leaves * WATCHED_BESIDE,
         history_bytes: scenario.run.history_bytes,
-        processes: u64::from(scenario.topology.shards) + 2,
+        processes: u64::from(layout.processes + layout.hubs) + 2,
         connections: u64::from(scenario.manager.connections),
     };
     let machine = Machine { memory_bytes: host::available(), files: raise_file_limit() };
@@ -91,6 +94,8 @@ pub fn fits(scenario: &Scenario, world: &World) -> Result<(), TooMuch> {
 
 /// Kinds that a manager watches on a leaf at most: two sources, Kustomization, HelmRelease.
 const WATCHED_KINDS: u64 = 4;
+/// With a manager of its own on the leaf: Secrets, and Applications twice.
+const WATCHED_BESIDE: u64 = 3;
 
 /// Runs a scenario with real processes and sockets. `folder` is private and survives the run; `progress` is told how it
 /// goes, some times per second. With `state`, all objects are kept as they are at the end.
@@ -113,17 +118,18 @@ pub fn run(
         .map_err(|source| CrewError::Start { name: "the driver".to_owned(), source })?;
     runtime.spawn(interruptions(Events(events.clone())));
     let began = clock::now();
-    let crew = Crew::muster(scenario, folder, state, &events, &heard)?;
+    let layout = Layout::of(world, &scenario.topology);
+    let crew = Crew::muster(scenario, &layout, folder, state, &events, &heard)?;
     let setup = clock::now().since(began);
     let catalogue = Arc::new(Catalogue::new(&scenario.addons));
     let epoch = clock::now() + Span::from_millis(20);
     let epoch_day = clock::unix() + Span::from_millis(20);
-    let driver = Driver::new(scenario, world, &catalogue, (&crew.hub, &crew.leaves), Events(events.clone()))
+    let driver = Driver::new(scenario, world, &catalogue, (&crew.hubs, &crew.leaves), Events(events.clone()))
         .map_err(|e| CrewError::Failed { name: "the driver".to_owned(), message: e.to_string() })?;
     let tally = driver.tally();
     runtime.spawn(driver.play(epoch));
     runtime.spawn(faults::play(Arc::clone(scenario), epoch, Events(events.clone())));
-    let mut observation = Observation::new(scenario, world, &catalogue, epoch);
+    let mut observation = Observation::new(scenario, world, &layout, &catalogue, epoch);
     for member in &crew.members {
         observation.enrol(&member.child.name, member.role, member.child.pid);
     }
@@ -142,16 +148,16 @@ pub fn run(
         shutdown: gone.since(ended),
         time_of_day: day.since(epoch_day),
         epoch,
-        state: state.then(|| read_state(folder)),
+        state: state.then(|| read_state(folder, watch.crew.servers())),
         observed: watch.observation.finish(gone, harness, Figures::of_tally(&tally.lock())),
     })
 }
 
 /// What the API servers wrote at their end; nothing of one that could not.
-fn read_state(folder: &Path) -> serde_json::Value {
+fn read_state(folder: &Path, servers: impl Iterator<Item = String>) -> serde_json::Value {
     let mut all = serde_json::Map::new();
-    for server in ["hub", "leaves"] {
-        let text = std::fs::read(super::crew::objects_of(folder, server)).unwrap_or_default();
+    for server in servers {
+        let text = std::fs::read(super::crew::objects_of(folder, &server)).unwrap_or_default();
         all.extend(serde_json::from_slice::<serde_json::Map<_, _>>(&text).unwrap_or_default());
     }
     all.into()
@@ -242,7 +248,7 @@ impl Watch {
         while *told < number {
             *told += 1;
             self.observation.commit(addon);
-            self.crew.tell("leaves", &Order::Commit { addon: addon.0 });
+            self.crew.tell(LEAVES, &Order::Commit { addon: addon.0 });
         }
     }
 
@@ -267,10 +273,11 @@ impl Watch {
     }
 
     fn fault(&mut self, victim: Victim, fault: Fault, begins: bool) {
-        if let (Victim::Manager(shard), Fault::Kill, false) = (victim, fault, begins) {
-            let name = format!("manager-{shard}");
-            match self.crew.enlist(&name, "manager", shard, &self.events) {
-                Ok(index) => self.observation.enrol(&name, "manager", self.crew.members[index].child.pid),
+        if let (Victim::Manager(manager), Fault::Kill, false) = (victim, fault, begins) {
+            let process = manager % self.crew.processes;
+            let name = format!("manager-{process}");
+            match self.crew.enlist(&name, MANAGER, process, &self.events) {
+                Ok(index) => self.observation.enrol(&name, MANAGER, self.crew.members[index].child.pid),
                 Err(error) => self.observation.complain(error.to_string()),
             }
             return;

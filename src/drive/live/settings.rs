@@ -10,10 +10,10 @@ pub(crate) struct Settings {
     pub(crate) scenario: PathBuf,
     /// How the leaves are reached; absent for the leaves themselves.
     pub(crate) leaves: Option<Access>,
-    /// How the hub is reached; absent for the hub and the leaves.
-    pub(crate) hub: Option<Access>,
-    /// Which manager this is, counted from 0.
-    pub(crate) shard: u32,
+    /// How the hubs are reached; none for hubs and leaves. That of an orchestrator is the last.
+    pub(crate) hubs: Vec<Access>,
+    /// Which manager or hub this is, counted from 0.
+    pub(crate) number: u32,
     /// Where an API server writes all its objects at its end, if they are wanted.
     pub(crate) objects: Option<PathBuf>,
 }

@@ -60,8 +60,6 @@ pub(crate) struct Settings {
     pub(crate) reporter: Reporter,
     /// How the harness numbers apps, if there is one.
     pub(crate) app_ids: Option<AppIds>,
-    /// Threads that work.
-    pub(crate) threads: usize,
 }
 
 /// What a manager counted.
@@ -117,14 +115,13 @@ struct Shared {
     index: Mutex<Index>,
     hub: Route,
     hub_bucket: Mutex<TokenBucket>,
-    pools: Mutex<Pools>,
+    pools: Arc<Mutex<Pools>>,
     rules: Rules,
     manager: Manager,
     namespace: String,
     shard: u32,
     reporter: Reporter,
     app_ids: Option<AppIds>,
-    traffic: Arc<Traffic>,
     tally: Mutex<Tally>,
     watches: AtomicU64,
     watches_max: AtomicU64,
@@ -211,88 +208,106 @@ impl Shared {
     }
 }
 
-/// Works until `stop` resolves; calls `ready` once when the first list of Applications is complete.
+/// Works until `stop` resolves; calls `ready` once when the first list of Applications is complete. Several managers share
+/// threads and connections, and nothing else.
 ///
 /// # Errors
-/// When the hub cannot be reached at the start. Later failures are retried for ever.
+/// When a hub cannot be reached at the start. Later failures are retried for ever.
 pub(crate) fn run(
-    settings: Settings,
+    managers: Vec<Settings>,
+    threads: usize,
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> Result<Counted, ManagerError> {
-    let mut builder = if settings.threads > 1 {
+    let mut builder = if threads > 1 {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(settings.threads);
+        builder.worker_threads(threads);
         builder
     } else {
         tokio::runtime::Builder::new_current_thread()
     };
     let runtime = builder.enable_all().thread_name("manager").build()?;
-    let counted = runtime.block_on(manage(settings, stop, ready));
+    let counted = runtime.block_on(host(managers, stop, ready));
     // What is under way may be cut off: it says what shall be and is said again by the next manager.
     runtime.shutdown_background();
     counted
 }
 
-async fn manage(
-    settings: Settings,
+async fn host(
+    managers: Vec<Settings>,
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(),
 ) -> Result<Counted, ManagerError> {
-    let shared = share(settings)?;
-    probe(&shared.hub).await?;
+    let traffic = Arc::new(Traffic::default());
+    let connections = managers.first().map_or(1, |settings| settings.manager.connections);
+    let pools = Arc::new(Mutex::new(Pools::new(connections, traffic.clone())));
+    let all = managers.into_iter().map(|settings| share(settings, &pools)).collect::<Result<Vec<_>, _>>()?;
+    let mut working: JoinSet<ManagerError> = all.iter().cloned().map(manage).collect();
+    let listed = async {
+        for shared in &all {
+            shared.ready.notified().await;
+        }
+        ready();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        // They work for ever: one that ends has failed, and without it the others would only seem to do.
+        failed = working.join_next(), if !working.is_empty() => {
+            return Err(failed.and_then(Result::ok).unwrap_or(ManagerError::WorkerDied));
+        }
+        () = listed => {}
+        () = stop => {}
+    }
+    for shared in &all {
+        shared.depth_at.store(0, Ordering::Relaxed);
+        shared.tell_depth(clock::now());
+    }
+    Ok(count(&all, &traffic))
+}
+
+/// One manager, until it fails.
+async fn manage(shared: Arc<Shared>) -> ManagerError {
+    if let Err(error) = probe(&shared.hub).await {
+        return error;
+    }
     let client = kube::Client::new(watch::Router(shared.clone()), &shared.namespace);
     tokio::spawn(watch::secrets(shared.clone(), client.clone()));
     tokio::spawn(watch::settle(shared.clone()));
     tokio::spawn(fulfil(shared.clone(), client.clone()));
     let mut workers = JoinSet::new();
-    let working = async {
-        // Who the clusters are must be known before the first app is looked at.
-        shared.clusters_known.notified().await;
-        tokio::spawn(watch::applications(shared.clone(), client));
-        let alarm = shared.clone();
-        tokio::spawn(async move { alarm.ring().await });
-        for _ in 0..shared.manager.concurrency.max(1) {
-            let worker = shared.clone();
-            workers.spawn(async move { round::work(&worker).await });
-        }
-        shared.ready.notified().await;
-        ready();
-        // They work for ever: one that ends has panicked, and without it the others would only seem to do.
-        workers.join_next().await;
-    };
-    tokio::select! {
-        () = working => return Err(ManagerError::WorkerDied),
-        () = stop => {}
+    // Who the clusters are must be known before the first app is looked at.
+    shared.clusters_known.notified().await;
+    tokio::spawn(watch::applications(shared.clone(), client));
+    let alarm = shared.clone();
+    tokio::spawn(async move { alarm.ring().await });
+    for _ in 0..shared.manager.concurrency.max(1) {
+        let worker = shared.clone();
+        workers.spawn(async move { round::work(&worker).await });
     }
-    shared.depth_at.store(0, Ordering::Relaxed);
-    shared.tell_depth(clock::now());
-    Ok(count(&shared))
+    workers.join_next().await;
+    ManagerError::WorkerDied
 }
 
-fn share(settings: Settings) -> Result<Arc<Shared>, ManagerError> {
+fn share(settings: Settings, pools: &Arc<Mutex<Pools>>) -> Result<Arc<Shared>, ManagerError> {
     let manager = settings.manager;
-    let traffic = Arc::new(Traffic::default());
-    let mut pools = Pools::new(manager.connections, traffic.clone());
-    let hub = pools.route(&settings.hub)?;
+    let hub = pools.lock().route(&settings.hub)?;
     let rules = Rules { behaviour: manager.behaviour, client_cache: manager.client_cache };
     let queue = Queue::new(Backoff { base: manager.backoff_base, max: manager.backoff_max });
     let seed = settings.seed.child("resync").entity(u64::from(settings.shard));
     let resync = Resync { period: manager.resync, jitter: manager.resync_jitter, seed };
-    let first = settings.shard == 0;
+    let first = settings.shard == 0 || matches!(settings.share, Share::All);
     let index = Index::new(rules, manager.flux_api.clone(), queue, resync, settings.share, first);
     Ok(Arc::new(Shared {
         index: Mutex::new(index),
         hub,
         hub_bucket: Mutex::new(TokenBucket::new(manager.hub_qps_milli, manager.hub_burst)),
-        pools: Mutex::new(pools),
+        pools: pools.clone(),
         rules,
         manager,
         namespace: settings.namespace,
         shard: settings.shard,
         reporter: settings.reporter,
         app_ids: settings.app_ids,
-        traffic,
         tally: Mutex::new(Tally::default()),
         watches: AtomicU64::new(0),
         watches_max: AtomicU64::new(0),
@@ -334,17 +349,22 @@ async fn fulfil(shared: Arc<Shared>, client: kube::Client) {
     }
 }
 
-fn count(shared: &Shared) -> Counted {
+/// What all managers of this process counted together.
+fn count(all: &[Arc<Shared>], traffic: &Traffic) -> Counted {
     let get = |value: &AtomicU64| value.load(Ordering::Relaxed);
-    Counted {
-        calls: shared.tally.lock().clone(),
-        bytes_in: get(&shared.traffic.bytes_in),
-        bytes_out: get(&shared.traffic.bytes_out),
-        connections_max: get(&shared.traffic.connections_max),
-        watches_max: get(&shared.watches_max),
-        objects: shared.index.lock().cached_objects() as u64,
-        watch_events: get(&shared.watch_events),
+    let mut counted = Counted {
+        bytes_in: get(&traffic.bytes_in),
+        bytes_out: get(&traffic.bytes_out),
+        connections_max: get(&traffic.connections_max),
+        ..Counted::default()
+    };
+    for shared in all {
+        counted.calls.merge(&shared.tally.lock());
+        counted.watches_max += get(&shared.watches_max);
+        counted.objects += shared.index.lock().cached_objects() as u64;
+        counted.watch_events += get(&shared.watch_events);
     }
+    counted
 }
 
 fn hub_problem(code: u16, op: &Op<Body>) {

@@ -11,7 +11,7 @@ use crate::calls::{Kind, ObjectId, Target, Verb};
 use crate::clock;
 use crate::drive::live::net::{self, Answer, WireError};
 use crate::measure::Signal;
-use crate::reconcile::{Backoff, TokenBucket};
+use crate::reconcile::{Backoff, TokenBucket, relay};
 use crate::units::{Span, Time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -265,7 +265,9 @@ impl Sink for Applications<'_> {
         let id = self.shared.app_ids.as_ref().and_then(|ids| ids(object.name()));
         let ours = self.shared.index.lock().app_applied(&object, id, now);
         if let Some(app) = id.filter(|_| ours) {
-            let generation = u64::try_from(object.generation).unwrap_or_default();
+            // A copy of an Application says which generation of it it is.
+            let copied = object.annotations.get(relay::GENERATION).and_then(|text| text.parse().ok());
+            let generation = copied.unwrap_or_else(|| u64::try_from(object.generation).unwrap_or_default());
             self.shared.reporter.signal(Signal::Seen { app, at: now, generation, shard: self.shared.shard });
         }
     }

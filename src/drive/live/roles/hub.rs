@@ -15,17 +15,24 @@ use crate::drive::live::servers::HUB;
 use crate::drive::live::settings::Access;
 use crate::fleet::{Endpoint, World};
 use crate::measure::{Health, Role, Signal, Sync, fingerprint, fingerprint_json};
+use crate::scenario::TopologyKind;
+use crate::topology::Layout;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     let leaves = stage.settings.leaves.take().ok_or_else(|| RoleError::Server("no leaves are named".to_owned()))?;
-    let base = bases::hub(&stage.world, schema::argocd_crds(), secrets(&stage.world, &leaves))
-        .map_err(|e| RoleError::Server(e.to_string()))?;
+    let layout = Layout::of(&stage.world, &stage.scenario.topology);
+    // The clusters of a cell are registered by the orchestrator, whose own hub is the last.
+    let of_cell = layout.kind == TopologyKind::Cells && stage.settings.number + 1 < layout.hubs;
+    let registered = secrets(&stage.world, &leaves).filter(|_| !of_cell);
+    let base =
+        bases::hub(&stage.world, schema::argocd_crds(), registered).map_err(|e| RoleError::Server(e.to_string()))?;
     let settings = Settings {
         seed: stage.scenario.run.seed,
-        history_bytes: usize::try_from(stage.scenario.run.history_bytes / 2).unwrap_or(usize::MAX),
+        history_bytes: usize::try_from(stage.scenario.run.history_bytes / 2 / u64::from(layout.hubs))
+            .unwrap_or(usize::MAX),
         housekeeping: true,
         ..Settings::default()
     };

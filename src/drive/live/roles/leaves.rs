@@ -10,6 +10,7 @@ use crate::apiserver::schema;
 use crate::apiserver::store::EventKind;
 use crate::calls::{CallKey, Kind, Target, Verb};
 use crate::drive::drifted::object_fingerprint;
+use crate::drive::live::above::spokes;
 use crate::drive::live::bases;
 use crate::drive::live::driver::USER_AGENT;
 use crate::drive::live::flux::{Inbox, Model, Setup};
@@ -19,6 +20,7 @@ use crate::fleet::World;
 use crate::ids::{AddonId, AppId};
 use crate::measure::{Figures, FluxObject, ObjectChange, Role, Signal};
 use crate::model::flux;
+use crate::scenario::TopologyKind;
 use std::sync::Arc;
 
 /// A leaf keeps few Events: fleets write millions, nobody reads the old ones (a real server drops them after an hour).
@@ -29,7 +31,12 @@ const MODEL_THREADS: usize = 1;
 
 pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     let error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
-    let base = bases::leaf(&stage.world, schema::flux_crds()).map_err(|e| error(&e))?;
+    let crds = match stage.scenario.topology.kind {
+        // Every leaf has Applications of its own.
+        TopologyKind::HubAndSpoke => &[schema::argocd_crds(), schema::flux_crds()].concat(),
+        TopologyKind::Single | TopologyKind::Sharded | TopologyKind::Cells => schema::flux_crds(),
+    };
+    let base = bases::leaf(&stage.world, crds).map_err(|e| error(&e))?;
     let settings = Settings {
         seed: stage.scenario.run.seed,
         history_bytes: usize::try_from(stage.scenario.run.history_bytes / 2).unwrap_or(usize::MAX),
@@ -88,7 +95,7 @@ fn figures(clusters: &Clusters, model: &Model) -> Figures {
 }
 
 /// Callers over sockets.
-const OUTSIDE: [&str; 2] = [USER_AGENT, "flamboyance-manager"];
+const OUTSIDE: [&str; 3] = [USER_AGENT, "flamboyance-manager", spokes::USER_AGENT];
 
 /// Tells of Flux objects written and gone, and of installed objects that come, change and go.
 fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {

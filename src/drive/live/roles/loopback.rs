@@ -1,6 +1,7 @@
 //! A loopback manager as a child of the harness: its share of the clusters, its signals.
 
 use super::{RoleError, Stage};
+use crate::calls::{CallKey, Tally, Target};
 use crate::drive::live::manager::{self, Counted, Share};
 use crate::drive::live::net::from_token;
 use crate::drive::live::notice::Notice;
@@ -8,43 +9,89 @@ use crate::drive::live::servers::HUB;
 use crate::measure::{Figures, Role};
 use crate::scenario::TopologyKind;
 use crate::seed::Seed;
+use crate::topology::Layout;
 use std::sync::Arc;
 
 /// Threads of one manager: its work is a stream of small requests, which one core carries (see its arithmetic).
 const THREADS: usize = 1;
 
 /// Works until the orders end.
-pub(super) fn play(mut stage: Stage) -> Result<(), RoleError> {
+pub(super) fn play(stage: Stage) -> Result<(), RoleError> {
     let error = |e: &dyn std::fmt::Display| RoleError::Manager(e.to_string());
-    let hub = stage.settings.hub.take().ok_or_else(|| RoleError::Manager("no hub is named".to_owned()))?;
-    let token = hub.tokens.first().map_or("", String::as_str);
-    let access = from_token(&hub.server(HUB), &hub.ca_pem, token).map_err(|e| error(&e))?;
-    let (shard, topology) = (stage.settings.shard, &stage.scenario.topology);
-    let share = match topology.kind {
-        TopologyKind::Single => Share::All,
-        TopologyKind::Sharded => named(&stage, shard),
-        // Whoever is registered with a hub of its own is its manager's.
-        TopologyKind::Cells | TopologyKind::HubAndSpoke => Share::All,
-    };
-    let world = Arc::clone(&stage.world);
-    let settings = manager::Settings {
-        hub: access,
-        namespace: crate::fleet::ARGOCD_NAMESPACE.to_owned(),
-        manager: stage.scenario.manager.clone(),
-        share,
-        shard,
-        seed: Seed::new(stage.scenario.run.seed).child("manager").entity(u64::from(shard)),
-        reporter: stage.reporter.clone(),
-        app_ids: Some(Arc::new(move |name: &str| world.find_app(name))),
-        threads: THREADS,
+    let kind = stage.scenario.topology.kind;
+    let managers = match kind {
+        TopologyKind::Single | TopologyKind::Sharded => vec![on_hub(&stage, 0)?],
+        TopologyKind::Cells => vec![on_hub(&stage, stage.settings.number)?],
+        TopologyKind::HubAndSpoke => on_leaves(&stage)?,
     };
     let reporter = stage.reporter.clone();
     let ready = || reporter.notice(Notice::Ready { url: String::new(), ca_pem: String::new(), tokens: Vec::new() });
     let mut orders = stage.orders;
     let stop = async move { while orders.recv().await.is_some() {} };
-    let counted = manager::run(settings, stop, ready).map_err(|e| error(&e))?;
+    let mut counted = manager::run(managers, THREADS, stop, ready).map_err(|e| error(&e))?;
+    if kind == TopologyKind::HubAndSpoke {
+        counted.calls = on_leaf(&counted.calls);
+    }
     stage.reporter.farewell(vec![(Role::Manager, figures(&counted))]);
     Ok(())
+}
+
+/// The manager beside a hub.
+fn on_hub(stage: &Stage, hub: u32) -> Result<manager::Settings, RoleError> {
+    let number = stage.settings.number;
+    let hub = stage.settings.hubs.get(hub as usize);
+    let hub = hub.ok_or_else(|| RoleError::Manager("no hub is named".to_owned()))?;
+    let token = hub.tokens.first().map_or("", String::as_str);
+    let access = from_token(&hub.server(HUB), &hub.ca_pem, token).map_err(|e| RoleError::Manager(e.to_string()))?;
+    let share = match stage.scenario.topology.kind {
+        TopologyKind::Sharded => named(stage, number),
+        // Whoever is registered with a hub of its own is its manager's.
+        TopologyKind::Single | TopologyKind::Cells | TopologyKind::HubAndSpoke => Share::All,
+    };
+    Ok(settings(stage, access, share, u64::from(number)))
+}
+
+/// The managers of the leaves that this process hosts, each with the credentials of its own leaf. To them it is the
+/// cluster they run in.
+fn on_leaves(stage: &Stage) -> Result<Vec<manager::Settings>, RoleError> {
+    let leaves = stage.settings.leaves.as_ref().ok_or_else(|| RoleError::Manager("no leaves are named".to_owned()))?;
+    let world = &stage.world;
+    let layout = Layout::of(world, &stage.scenario.topology);
+    let own = world.clusters().ids().zip(&leaves.tokens);
+    let own = own.filter(|(cluster, _)| layout.process(*cluster) == stage.settings.number);
+    own.map(|(cluster, token)| {
+        let access = from_token(&leaves.server(&world.clusters().name(cluster)), &leaves.ca_pem, token)
+            .map_err(|e| RoleError::Manager(e.to_string()))?;
+        let mut settings = settings(stage, access, Share::All, u64::from(cluster.0));
+        // More workers than apps would only wait.
+        let apps = world.apps_of(cluster).count();
+        settings.manager.concurrency = settings.manager.concurrency.min(u32::try_from(apps).unwrap_or(u32::MAX));
+        Ok(settings)
+    })
+    .collect()
+}
+
+fn settings(stage: &Stage, hub: kube::Config, share: Share, entity: u64) -> manager::Settings {
+    let world = Arc::clone(&stage.world);
+    manager::Settings {
+        hub,
+        namespace: crate::fleet::ARGOCD_NAMESPACE.to_owned(),
+        manager: stage.scenario.manager.clone(),
+        share,
+        shard: stage.settings.number,
+        seed: Seed::new(stage.scenario.run.seed).child("manager").entity(entity),
+        reporter: stage.reporter.clone(),
+        app_ids: Some(Arc::new(move |name: &str| world.find_app(name))),
+    }
+}
+
+/// Calls of managers whose hub is the leaf that they are on.
+fn on_leaf(calls: &Tally) -> Tally {
+    let mut all = Tally::default();
+    for (key, count) in calls.iter() {
+        all.add_key(CallKey { target: Target::Leaf, ..key }, count);
+    }
+    all
 }
 
 /// The clusters that the topology gives to this manager.

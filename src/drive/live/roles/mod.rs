@@ -3,6 +3,7 @@
 //! In: a file of settings, orders on standard input. Out: frames on standard output. A role ends when its input does,
 //! which is also what happens when the harness dies, however it died.
 
+mod above;
 mod hub;
 mod leaves;
 mod loopback;
@@ -25,6 +26,8 @@ pub enum Role {
     Hub,
     /// The API servers of all managed clusters and the controllers modelled on them.
     Leaves,
+    /// Whoever stands above the managers.
+    Above,
     /// A loopback manager.
     Manager,
 }
@@ -71,6 +74,7 @@ pub fn play(role: Role, settings: &Path) -> Result<(), RoleError> {
     let played = rehearse(settings, &reporter).and_then(|stage| match role {
         Role::Hub => serve(hub::play(stage)),
         Role::Leaves => serve(leaves::play(stage)),
+        Role::Above => above::play(stage),
         Role::Manager => loopback::play(stage),
     });
     if let Err(error) = &played {

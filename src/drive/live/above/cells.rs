@@ -1,0 +1,265 @@
+//! The orchestrator of `cells`.
+//!
+//! What was chosen: it has a small API server of its own, whose cluster Secrets are the inventory. A cluster without the
+//! label [`CELL`] gets one by the scheme of the scenario; one that has it goes where it says, so that people can decide
+//! otherwise. The Secret is copied to that cell's hub, which makes the cluster known to the cell's manager. Applications
+//! are written to the cell itself. What they come to is summed up per cell in a ConfigMap beside the inventory.
+//!
+//! Arithmetic for 10,000 clusters: 20,000 writes at 0.2 ms are 4 s, before the run begins. While 40,000 apps install,
+//! 200,000 events at 10 us are 2 s of CPU, and a ConfigMap per cell and second.
+
+use super::{CLUSTER_SECRETS, CONCURRENCY, Metadata, Secret, insist};
+use crate::calls::{Kind, Target};
+use crate::drive::live::net::{APPLY, Call, Client, JSON, MERGE_PATCH, News, Refusal, Route};
+use crate::fleet::ARGOCD_NAMESPACE;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Notify, Semaphore, mpsc};
+
+/// The label of a cluster Secret that names its cell.
+pub(super) const CELL: &str = "flamboyance.dev/cell";
+/// How often a sum is written at most.
+const EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+/// What it calls itself.
+pub(in crate::drive::live) const USER_AGENT: &str = "flamboyance-orchestrator";
+
+/// What the orchestrator works with.
+pub(in crate::drive::live) struct Orchestrator {
+    client: Client,
+    /// Its own API server.
+    own: Route,
+    /// Those of the cells.
+    cells: Vec<Route>,
+    /// Where the scheme wants a cluster.
+    scheme: Box<dyn Fn(&str) -> u32 + Send + Sync>,
+    sums: Mutex<Sums>,
+    changed: Notify,
+}
+
+/// What is known of the cells.
+#[derive(Default)]
+struct Sums {
+    /// Clusters of each cell.
+    clusters: Vec<u64>,
+    /// Whether each Application of a cell is healthy and synced.
+    apps: Vec<BTreeMap<String, bool>>,
+    changed: Vec<bool>,
+}
+
+#[derive(serde::Deserialize)]
+struct Application {
+    metadata: Metadata,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Status {
+    health: Word,
+    sync: Word,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Word {
+    status: String,
+}
+
+impl Orchestrator {
+    pub(in crate::drive::live) fn new(
+        own: Route,
+        cells: Vec<Route>,
+        scheme: impl Fn(&str) -> u32 + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let count = cells.len();
+        let sums = Sums { clusters: vec![0; count], apps: vec![BTreeMap::new(); count], changed: vec![true; count] };
+        Arc::new(Self {
+            client: Client::new(USER_AGENT),
+            own,
+            cells,
+            scheme: Box::new(scheme),
+            sums: Mutex::new(sums),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(in crate::drive::live) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Objects known.
+    pub(in crate::drive::live) fn objects(&self) -> u64 {
+        let sums = self.sums.lock();
+        sums.clusters.iter().sum::<u64>() + sums.apps.iter().map(|apps| apps.len() as u64).sum::<u64>()
+    }
+
+    /// Places clusters and sums up, for ever; `ready` is called when all that were there are placed.
+    pub(in crate::drive::live) async fn work(self: Arc<Self>, ready: impl FnOnce()) {
+        let (found, mut clusters) = mpsc::unbounded_channel();
+        let inventory = Arc::clone(&self);
+        tokio::spawn(async move { inventory.watch_inventory(&found).await });
+        for cell in 0..self.cells.len() {
+            let own = Arc::clone(&self);
+            tokio::spawn(async move { own.watch_cell(cell).await });
+        }
+        let own = Arc::clone(&self);
+        tokio::spawn(async move { own.publish().await });
+        let workers = Arc::new(Semaphore::new(CONCURRENCY));
+        let mut ready = Some(ready);
+        let mut placed = BTreeMap::new();
+        while let Some(found) = clusters.recv().await {
+            let Ok(worker) = Arc::clone(&workers).acquire_owned().await else { return };
+            let Some((name, secret)) = found else {
+                drop(worker);
+                // Whoever has all workers knows that nobody works.
+                let all = u32::try_from(CONCURRENCY).unwrap_or(1);
+                let _idle = workers.acquire_many(all).await;
+                if let Some(ready) = ready.take() {
+                    ready();
+                }
+                continue;
+            };
+            let wanted = secret.metadata.labels.get(CELL).and_then(|cell| cell.parse().ok());
+            let cell: u32 = wanted.unwrap_or_else(|| (self.scheme)(&name)).min(self.last());
+            if placed.insert(name, cell) == Some(cell) {
+                continue;
+            }
+            let own = Arc::clone(&self);
+            tokio::spawn(async move {
+                own.place(&secret, cell, wanted.is_none()).await;
+                drop(worker);
+            });
+        }
+    }
+
+    fn last(&self) -> u32 {
+        u32::try_from(self.cells.len().saturating_sub(1)).unwrap_or(0)
+    }
+
+    /// Tells of every cluster Secret, and with `None` of the end of the list.
+    async fn watch_inventory(&self, found: &mpsc::UnboundedSender<Option<(String, Secret)>>) {
+        let info = Kind::SECRET.info();
+        let path = info.path(info.version, ARGOCD_NAMESPACE, "");
+        let tell = |news: News<'_>| {
+            let message = match news {
+                News::Applied(text) => {
+                    let Ok(secret) = serde_json::from_str::<Secret>(text) else { return };
+                    Some((secret.metadata.name.clone(), secret))
+                }
+                News::Listed => None,
+                News::Listing | News::Deleted(_) => return,
+            };
+            // Who places lives as long as the process.
+            let _ = found.send(message);
+        };
+        self.client.follow((&self.own, Target::Hub), Kind::SECRET, (&path, CLUSTER_SECRETS), tell).await;
+    }
+
+    /// Writes down the decision, then registers the cluster with its cell.
+    async fn place(&self, secret: &Secret, cell: u32, decided: bool) {
+        let info = Kind::SECRET.info();
+        let name = &secret.metadata.name;
+        if decided {
+            let label = json!({ "metadata": { "labels": { CELL: cell.to_string() } } });
+            let path = || info.path(info.version, ARGOCD_NAMESPACE, name);
+            let _logged = insist(|| self.write(&self.own, "PATCH", Kind::SECRET, path(), MERGE_PATCH, &label)).await;
+        }
+        let mut labels = secret.metadata.labels.clone();
+        labels.insert(CELL.to_owned(), cell.to_string());
+        let copy = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": name, "namespace": ARGOCD_NAMESPACE, "labels": labels },
+            "type": "Opaque",
+            "data": secret.data,
+        });
+        let hub = &self.cells[cell as usize];
+        let path = || info.path(info.version, ARGOCD_NAMESPACE, "");
+        let _logged = insist(|| self.write(hub, "POST", Kind::SECRET, path(), JSON, &copy)).await;
+        let mut sums = self.sums.lock();
+        sums.clusters[cell as usize] += 1;
+        sums.changed[cell as usize] = true;
+        drop(sums);
+        self.changed.notify_one();
+    }
+
+    async fn write(
+        &self,
+        to: &Route,
+        method: &'static str,
+        kind: Kind,
+        path: String,
+        media: &'static str,
+        body: &Value,
+    ) -> Result<(), Refusal> {
+        self.client.send(to, Call { target: Target::Hub, method, kind, path, media, body }).await.map(drop)
+    }
+
+    /// Follows the Applications of a cell.
+    async fn watch_cell(&self, cell: usize) {
+        let info = Kind::APPLICATION.info();
+        let path = info.path(info.version, ARGOCD_NAMESPACE, "");
+        let tell = |news: News<'_>| {
+            let mut sums = self.sums.lock();
+            match news {
+                News::Listing => sums.apps[cell].clear(),
+                News::Listed => {}
+                News::Applied(text) => {
+                    let Ok(app) = serde_json::from_str::<Application>(text) else { return };
+                    let healthy = app.status.health.status == "Healthy" && app.status.sync.status == "Synced";
+                    if sums.apps[cell].insert(app.metadata.name, healthy) == Some(healthy) {
+                        return;
+                    }
+                }
+                News::Deleted(text) => {
+                    let Ok(app) = serde_json::from_str::<Application>(text) else { return };
+                    sums.apps[cell].remove(&app.metadata.name);
+                }
+            }
+            sums.changed[cell] = true;
+            drop(sums);
+            self.changed.notify_one();
+        };
+        self.client.follow((&self.cells[cell], Target::Hub), Kind::APPLICATION, (&path, ""), tell).await;
+    }
+
+    /// Writes the sums that changed.
+    async fn publish(&self) {
+        let info = Kind::CONFIG_MAP.info();
+        loop {
+            self.changed.notified().await;
+            for cell in 0..self.cells.len() {
+                let Some(sum) = self.sum(cell) else { continue };
+                let name = format!("cell-{cell}");
+                let map = json!({
+                    "apiVersion": "v1",
+                    "kind": "ConfigMap",
+                    "metadata": { "name": name, "namespace": ARGOCD_NAMESPACE },
+                    "data": sum,
+                });
+                let path = info.path(info.version, ARGOCD_NAMESPACE, &name);
+                let path = || format!("{path}?fieldManager={USER_AGENT}&force=true");
+                let _logged = insist(|| self.write(&self.own, "PATCH", Kind::CONFIG_MAP, path(), APPLY, &map)).await;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// What a cell comes to, if that changed since it was asked last.
+    fn sum(&self, cell: usize) -> Option<Value> {
+        let mut sums = self.sums.lock();
+        if !std::mem::take(&mut sums.changed[cell]) {
+            return None;
+        }
+        let apps = &sums.apps[cell];
+        let healthy = apps.values().filter(|healthy| **healthy).count();
+        Some(json!({
+            "clusters": sums.clusters[cell].to_string(),
+            "apps": apps.len().to_string(),
+            "healthy": healthy.to_string(),
+        }))
+    }
+}

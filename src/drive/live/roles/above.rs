@@ -1,0 +1,81 @@
+//! Whoever stands above the managers as a child of the harness: the orchestrator of `cells`, the management cluster of
+//! `hub-and-spoke`.
+
+use super::{RoleError, Stage};
+use crate::calls::Tally;
+use crate::drive::live::above::cells::Orchestrator;
+use crate::drive::live::above::spokes::Management;
+use crate::drive::live::net::{Client, Pools, Route, Traffic, from_token};
+use crate::drive::live::notice::Notice;
+use crate::drive::live::servers::HUB;
+use crate::measure::{Figures, Role};
+use crate::scenario::TopologyKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Works until the orders end.
+pub(super) fn play(stage: Stage) -> Result<(), RoleError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().thread_name("above").build()?;
+    let played = runtime.block_on(work(stage));
+    runtime.shutdown_background();
+    played
+}
+
+async fn work(mut stage: Stage) -> Result<(), RoleError> {
+    let traffic = Arc::new(Traffic::default());
+    let mut pools = Pools::new(stage.scenario.manager.connections, Arc::clone(&traffic));
+    let mut hubs = hubs(&stage, &mut pools)?;
+    let reporter = stage.reporter.clone();
+    let ready =
+        move || reporter.notice(Notice::Ready { url: String::new(), ca_pem: String::new(), tokens: Vec::new() });
+    let own = hubs.pop().ok_or_else(|| RoleError::Manager("no hub is named".to_owned()))?;
+    let orders = &mut stage.orders;
+    let stop = async { while orders.recv().await.is_some() {} };
+    let figures = match stage.scenario.topology.kind {
+        TopologyKind::Cells => {
+            let owners = crate::topology::assign(&stage.world, &stage.scenario.topology);
+            let world = Arc::clone(&stage.world);
+            let scheme = move |name: &str| world.clusters().find(name).map_or(0, |cluster| owners[cluster.index()].0);
+            let orchestrator = Orchestrator::new(own, hubs, scheme);
+            tokio::select! {
+                () = Arc::clone(&orchestrator).work(ready) => {}
+                () = stop => {}
+            }
+            figures(orchestrator.client(), &traffic, orchestrator.objects())
+        }
+        TopologyKind::Single | TopologyKind::Sharded | TopologyKind::HubAndSpoke => {
+            let management = Management::new(own, stage.world.project());
+            tokio::select! {
+                () = Arc::clone(&management).work(pools, ready) => {}
+                () = stop => {}
+            }
+            figures(management.client(), &traffic, management.objects())
+        }
+    };
+    stage.reporter.farewell(vec![(Role::Manager, figures)]);
+    Ok(())
+}
+
+fn hubs(stage: &Stage, pools: &mut Pools) -> Result<Vec<Route>, RoleError> {
+    let error = |e: &dyn std::fmt::Display| RoleError::Manager(e.to_string());
+    let route = |hub: &crate::drive::live::settings::Access| {
+        let token = hub.tokens.first().map_or("", String::as_str);
+        let access = from_token(&hub.server(HUB), &hub.ca_pem, token).map_err(|e| error(&e))?;
+        pools.route(&access).map_err(|e| error(&e))
+    };
+    stage.settings.hubs.iter().map(route).collect()
+}
+
+fn figures(client: &Client, traffic: &Traffic, objects: u64) -> Figures {
+    let (watches_max, watch_events) = client.watched();
+    let tally: Tally = client.tally().lock().clone();
+    Figures {
+        bytes_in: Some(traffic.bytes_in.load(Relaxed)),
+        bytes_out: Some(traffic.bytes_out.load(Relaxed)),
+        connections_max: Some(traffic.connections_max.load(Relaxed)),
+        watches_max: Some(watches_max),
+        cached_objects_max: Some(objects),
+        watch_events,
+        ..Figures::of_tally(&tally)
+    }
+}
