@@ -9,7 +9,7 @@ use crate::drive::live::budget::TooMuch;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
 use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
-use crate::scenario::{self, Expect, Scenario, TopologyKind};
+use crate::scenario::{self, Expect, Scenario};
 use crate::topology::Layout;
 use crate::units::Span;
 use crate::{clock, report};
@@ -44,6 +44,9 @@ pub(super) struct Args {
     /// Seed of everything drawn, over run.seed of the scenario
     #[arg(long)]
     seed: Option<u64>,
+    /// Threads of a simulation, which do not show in its result [default: one per CPU]
+    #[arg(long, value_name = "N")]
+    threads: Option<std::num::NonZero<usize>>,
     /// Folder of the result; it must not exist [default: results/NAME-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -63,12 +66,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
     let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
     let world = Arc::new(World::generate(&scenario));
-    if matches!(args.clock, ClockArg::Virtual)
-        && matches!(scenario.topology.kind, TopologyKind::Cells | TopologyKind::HubAndSpoke)
-    {
-        let kind = scenario.topology.kind.name();
-        return Err(Failure::input(miette::miette!("topology `{kind}` has no simulated clock in this version")));
-    }
     if matches!(args.clock, ClockArg::Virtual) {
         return simulated::run(args, &scenario, &world);
     }

@@ -3,6 +3,7 @@
 mod drifted;
 mod intent;
 pub mod live;
+pub mod parallel;
 pub mod virtual_time;
 
 use crate::measure::RoundOutcome;

@@ -115,6 +115,7 @@ fn run() -> Run {
     Run {
         seed: 1,
         timeout: Span::from_secs(600),
+        duration: Span::ZERO,
         driver_concurrency: 32,
         tls: true,
         flux: Flux {

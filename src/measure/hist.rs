@@ -112,6 +112,16 @@ impl Latencies {
         }
     }
 
+    /// Adds the samples of other changes.
+    pub fn merge(&mut self, other: &Self) {
+        for (kind, theirs) in &other.by_kind {
+            let ours = self.by_kind.entry(*kind).or_default();
+            for (ours, theirs) in ours.iter_mut().zip(theirs) {
+                ours.merge(theirs);
+            }
+        }
+    }
+
     /// Puts a histogram that was read from a file in its place.
     pub fn insert(&mut self, kind: ChangeKind, hop: Hop, histogram: Histogram) {
         self.by_kind.entry(kind).or_default()[hop as usize] = histogram;

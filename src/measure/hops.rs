@@ -127,6 +127,18 @@ impl Progress {
     pub const fn open(&self) -> u64 {
         self.changes - self.finished - self.superseded - self.abandoned
     }
+
+    /// Adds the counts of other apps.
+    pub const fn add(&mut self, other: &Self) {
+        self.changes += other.changes;
+        self.finished += other.finished;
+        self.superseded += other.superseded;
+        self.abandoned += other.abandoned;
+        self.apps += other.apps;
+        self.healthy += other.healthy;
+        self.double_owned += other.double_owned;
+        self.moved += other.moved;
+    }
 }
 
 /// Follows changes. See the module head.
@@ -228,6 +240,12 @@ impl Tracker {
     #[must_use]
     pub const fn all_healthy(&self) -> Option<Time> {
         self.all_healthy
+    }
+
+    /// Some app of the install is not healthy yet, or not any more.
+    #[must_use]
+    pub const fn awaits_install(&self) -> bool {
+        self.install_unhealthy > 0
     }
 
     /// Every Application that is on the hub is `Healthy` and `Synced`, and no change is open.

@@ -2,12 +2,16 @@
 //!
 //! In: intended changes, the harness's own doings, signals of all processes, and from time to time how late it is.
 //! Out: an [`Outcome`]. Live and virtual drivers feed the same ledger. Pure: `now` is an argument.
+//!
+//! A run may consist of parts that have nothing to do with each other: they are counted one after another, or in ledgers of
+//! their own whose [`Books`] add up to the same.
 
-use super::change::{Change, Finished, Hop};
+use super::change::{Change, Hop};
 use super::hist::{Histogram, Latencies};
 use super::hops::{Progress, Tracker};
 use super::order::Reorder;
 use super::signal::{RoundOutcome, Signal};
+use super::windows::{Gauges, Series};
 use crate::ids::{AppId, ChangeId};
 use crate::units::{Span, Time};
 
@@ -25,8 +29,10 @@ pub struct Plan {
     /// How long signals are held back to put them in order: zero in virtual runs, longer than a process holds a batch
     /// in live ones.
     pub slack: Span,
-    /// Managers.
+    /// Processes of managers, which are told apart.
     pub shards: usize,
+    /// Managers in them, shared out evenly.
+    pub managers: u64,
 }
 
 /// One row of the time series.
@@ -55,6 +61,8 @@ pub struct Window {
 /// What one manager did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shard {
+    /// How many managers are counted here.
+    pub managers: u64,
     /// Rounds by outcome, in the order of [`RoundOutcome`].
     pub rounds: [u64; 5],
     /// Time that its workers spent in rounds.
@@ -95,6 +103,65 @@ pub struct Outcome {
 /// How many apps and changes a message names at most.
 const EXAMPLES: usize = 5;
 
+/// Everything that was counted so far, of one part of a run or of several: the order of counting does not show.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    /// All of it but the time series and what follows from the end of the run.
+    sum: Outcome,
+    series: Series,
+    /// Parts whose install was never healthy as a whole.
+    unhealthy_installs: u64,
+    /// Examples by the number of their part.
+    unhealthy: Vec<(u32, AppId)>,
+    unfinished: Vec<(u32, Change)>,
+    /// The longest part.
+    length: Span,
+    width: Span,
+}
+
+impl Books {
+    /// Adds what was counted elsewhere: other parts of the same run.
+    pub fn merge(&mut self, other: Self) {
+        let (ours, theirs) = (&mut self.sum, other.sum);
+        ours.progress.add(&theirs.progress);
+        ours.latencies.merge(&theirs.latencies);
+        ours.lag.merge(&theirs.lag);
+        ours.all_healthy = ours.all_healthy.max(theirs.all_healthy);
+        ours.signals += theirs.signals;
+        ours.late += theirs.late;
+        ours.dropped += theirs.dropped;
+        for (ours, theirs) in ours.shards.iter_mut().zip(theirs.shards) {
+            ours.merge(theirs);
+        }
+        self.series.merge(other.series);
+        self.unhealthy_installs += other.unhealthy_installs;
+        self.unhealthy.extend(other.unhealthy);
+        self.unfinished.extend(other.unfinished);
+        self.keep_first();
+        self.length = self.length.max(other.length);
+        self.width = self.width.max(other.width);
+    }
+
+    fn keep_first(&mut self) {
+        self.unhealthy.sort_by_key(|(part, app)| (*part, *app));
+        self.unhealthy.truncate(EXAMPLES);
+        self.unfinished.sort_by_key(|(part, change)| (*part, change.app, change.intended));
+        self.unfinished.truncate(EXAMPLES);
+    }
+
+    /// What the run came to. Its install was healthy when that of its last part was.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        Outcome {
+            all_healthy: self.sum.all_healthy.filter(|_| self.unhealthy_installs == 0),
+            windows: self.series.windows(self.width, self.length),
+            unhealthy: self.unhealthy.into_iter().map(|(_, app)| app).collect(),
+            unfinished: self.unfinished.into_iter().map(|(_, change)| change).collect(),
+            ..self.sum
+        }
+    }
+}
+
 /// Keeps what signals say. See the module head.
 #[derive(Debug)]
 pub struct Ledger {
@@ -104,39 +171,88 @@ pub struct Ledger {
     intended: Vec<Time>,
     /// The queue of each manager as last told.
     queues: Vec<u64>,
-    outcome: Outcome,
-    window: Window,
-    window_latency: Histogram,
+    books: Books,
+    /// The part that is counted, from 0.
+    part: u32,
+    /// The window that is counted, and when it ends.
+    window: usize,
+    ends: Time,
+    /// Gauges as they were last counted, and the longest queue in this window.
+    told: Gauges,
+    queue: u64,
 }
 
 impl Ledger {
     /// An empty ledger.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        let window = Window { at: plan.window, ..Window::default() };
-        let outcome = Outcome { shards: vec![Shard::default(); plan.shards], ..Outcome::default() };
+        let shards = plan.shards as u64;
+        let of = |shard: u64| plan.managers / shards + u64::from(shard < plan.managers % shards);
+        let shards = (0..shards).map(|shard| Shard { managers: of(shard), ..Shard::default() }).collect();
+        let sum = Outcome { shards, ..Outcome::default() };
         Self {
             tracker: Tracker::new(plan.apps, plan.install.iter().copied()),
             order: Reorder::default(),
             intended: Vec::new(),
             queues: vec![0; plan.shards],
-            outcome,
-            window,
-            window_latency: Histogram::default(),
+            books: Books { sum, width: plan.window, ..Books::default() },
+            part: 0,
+            window: 0,
+            ends: if plan.window == Span::ZERO { Time(u64::MAX) } else { plan.start + plan.window },
+            told: Gauges::default(),
+            queue: 0,
             plan,
         }
     }
 
+    /// Begins the next part of the run, which has nothing to do with those before: its apps are counted from 0 again, as
+    /// are its times. The last one was closed.
+    pub fn begin_part(&mut self, part: u32, apps: usize, install: impl IntoIterator<Item = AppId>) {
+        self.part = part;
+        self.tracker = Tracker::new(apps, install);
+        self.order = Reorder::default();
+        self.intended.clear();
+        self.queues.fill(0);
+        (self.window, self.told) = (0, Gauges::default());
+        self.ends = if self.plan.window == Span::ZERO { Time(u64::MAX) } else { self.plan.start + self.plan.window };
+    }
+
+    /// The part that is counted ended at `now`. `name` tells what its apps are called in the whole run.
+    pub fn close_part(&mut self, now: Time, name: impl Fn(AppId) -> AppId) {
+        self.count_until(now);
+        self.close_queue();
+        let books = &mut self.books;
+        books.sum.progress.add(&self.tracker.progress());
+        books.sum.late += self.order.late();
+        let healthy = self.tracker.all_healthy().map(|at| at.since(self.plan.start));
+        books.unhealthy_installs += u64::from(healthy.is_none() && self.tracker.awaits_install());
+        books.sum.all_healthy = books.sum.all_healthy.max(healthy);
+        books.unhealthy.extend(self.tracker.unhealthy(EXAMPLES).map(|app| (self.part, name(app))));
+        let open = self.tracker.open_changes(EXAMPLES);
+        books.unfinished.extend(open.map(|change| (self.part, Change { app: name(change.app), ..*change })));
+        books.keep_first();
+        books.length = books.length.max(now.since(self.plan.start));
+    }
+
+    /// Everything that was counted, all parts closed.
+    #[must_use]
+    pub fn into_books(self) -> Books {
+        self.books
+    }
+
     /// A change is about to be made; call it before the write.
     pub fn intend(&mut self, change: Change) -> ChangeId {
+        self.enter(change.intended);
         self.intended.push(change.intended);
-        self.tracker.intend(change)
+        let id = self.tracker.intend(change);
+        self.tell_gauges();
+        id
     }
 
     /// The write of a change left at `at`: how late the generator is.
     pub fn sent(&mut self, id: ChangeId, at: Time) {
         if let Some(intended) = self.intended.get(id.index()) {
-            self.outcome.lag.record(at.since(*intended));
+            self.books.sum.lag.record(at.since(*intended));
         }
     }
 
@@ -148,17 +264,18 @@ impl Ledger {
     /// The write of a change failed for good.
     pub fn abandon(&mut self, id: ChangeId) {
         self.tracker.abandon(id);
+        self.tell_gauges();
     }
 
     /// Takes a signal.
     pub fn take(&mut self, signal: Signal) {
-        self.outcome.signals += 1;
+        self.books.sum.signals += 1;
         self.order.push(signal);
     }
 
     /// A process could not tell so many signals: the run is invalid.
     pub const fn dropped(&mut self, count: u64) {
-        self.outcome.dropped += count;
+        self.books.sum.dropped += count;
     }
 
     /// It is `now`: everything old enough to be in order is counted.
@@ -166,10 +283,18 @@ impl Ledger {
         self.count_until(now - self.plan.slack);
     }
 
-    /// Counts so far.
+    /// Counts so far, of the part that is counted.
     #[must_use]
     pub const fn progress(&self) -> Progress {
         self.tracker.progress()
+    }
+
+    /// Counts so far, of this part and those that were closed.
+    #[must_use]
+    pub const fn total(&self) -> Progress {
+        let mut total = self.books.sum.progress;
+        total.add(&self.tracker.progress());
+        total
     }
 
     /// No change is open and every Application on the hub is healthy.
@@ -187,79 +312,81 @@ impl Ledger {
     /// The run ended at `now`: counts what is still held and says what it came to.
     #[must_use]
     pub fn finish(mut self, now: Time) -> Outcome {
-        self.count_until(now);
-        if self.window.rounds > 0 || self.window.finished > 0 || self.outcome.windows.is_empty() {
-            self.window.at = now.since(self.plan.start);
-            self.close_window();
-        }
-        self.outcome.all_healthy = self.all_healthy();
-        self.outcome.progress = self.tracker.progress();
-        self.outcome.late = self.order.late();
-        self.outcome.unhealthy = self.tracker.unhealthy(EXAMPLES).collect();
-        self.outcome.unfinished = self.tracker.open_changes(EXAMPLES).copied().collect();
-        self.outcome
+        self.close_part(now, |app| app);
+        self.books.outcome()
     }
 
     fn count_until(&mut self, until: Time) {
         while let Some(signal) = self.order.pop(until) {
-            self.close_windows_before(signal.at());
+            self.enter(signal.at());
             self.count(&signal);
             self.tracker.observe(&signal);
             for finished in self.tracker.take_finished() {
-                self.count_finished(&finished);
+                self.books.sum.latencies.record(&finished);
+                self.books.series.finished(self.window, finished.end_to_end);
             }
+            self.tell_gauges();
         }
-        self.close_windows_before(until);
+        self.enter(until);
     }
 
     fn count(&mut self, signal: &Signal) {
         match *signal {
             Signal::Round { shard, queue_wait, took, outcome, .. } => {
-                self.window.rounds += 1;
-                if let Some(shard) = self.outcome.shards.get_mut(shard as usize) {
+                self.books.series.round(self.window);
+                if let Some(shard) = self.books.sum.shards.get_mut(shard as usize) {
                     shard.rounds[outcome as usize] += 1;
                     shard.busy += took;
                     shard.queue_wait.record(queue_wait);
                 }
             }
             Signal::QueueDepth { shard, ready, .. } => {
-                let index = shard as usize;
-                if let (Some(shard), Some(queue)) = (self.outcome.shards.get_mut(index), self.queues.get_mut(index)) {
+                let (index, shards) = (shard as usize, &mut self.books.sum.shards);
+                if let (Some(shard), Some(queue)) = (shards.get_mut(index), self.queues.get_mut(index)) {
                     *queue = ready.into();
                     shard.queue_max = shard.queue_max.max(*queue);
                 }
                 let sum = self.queues.iter().sum();
-                self.window.queue = self.window.queue.max(sum);
+                self.queue = self.queue.max(sum);
             }
             _ => {}
         }
     }
 
-    fn count_finished(&mut self, finished: &Finished) {
-        self.outcome.latencies.record(finished);
-        self.window.finished += 1;
-        self.window_latency.record(finished.end_to_end);
-    }
-
-    fn close_windows_before(&mut self, at: Time) {
-        if self.plan.window == Span::ZERO {
+    /// What is counted from now on happened at `at`, or as late as anything before it.
+    fn enter(&mut self, at: Time) {
+        if at < self.ends {
             return;
         }
-        while at.since(self.plan.start) >= self.window.at {
-            self.close_window();
+        self.close_queue();
+        let (start, width) = (self.plan.start, self.plan.window);
+        let window = at.since(start).0 / width.0;
+        self.window = usize::try_from(window).unwrap_or(usize::MAX);
+        self.ends = start + width.scaled(window + 1, 1);
+    }
+
+    fn close_queue(&mut self) {
+        if self.queue > 0 {
+            self.books.series.queue(self.window, std::mem::take(&mut self.queue));
         }
     }
 
-    fn close_window(&mut self) {
+    fn tell_gauges(&mut self) {
         let progress = self.tracker.progress();
-        self.window.apps = progress.apps;
-        self.window.healthy = progress.healthy;
-        self.window.open = progress.open();
-        self.window.p50 = self.window_latency.quantile(0.5);
-        self.window.p99 = self.window_latency.quantile(0.99);
-        let next = Window { at: self.window.at + self.plan.window, ..Window::default() };
-        self.outcome.windows.push(std::mem::replace(&mut self.window, next));
-        self.window_latency = Histogram::default();
+        let now = Gauges { apps: progress.apps, healthy: progress.healthy, open: progress.open() };
+        self.books.series.moved(self.window, std::mem::replace(&mut self.told, now), now);
+    }
+}
+
+impl Shard {
+    /// Adds what another manager did, or the same one elsewhere.
+    fn merge(&mut self, other: Self) {
+        for (ours, theirs) in self.rounds.iter_mut().zip(other.rounds) {
+            *ours += theirs;
+        }
+        self.busy += other.busy;
+        self.queue_wait.merge(&other.queue_wait);
+        self.queue_max = self.queue_max.max(other.queue_max);
     }
 }
 
@@ -290,6 +417,7 @@ mod tests {
             window: Span(100),
             slack: Span(50),
             shards: 2,
+            managers: 2,
         })
     }
 

@@ -67,8 +67,9 @@ fn cpu(usages: &[Usage], host: &Host) -> Limit {
 
 /// The manager whose workers were busiest.
 fn workers(outcome: &Outcome, busy: Span, concurrency: u32) -> Option<Limit> {
-    let capacity = busy.as_secs_f64() * f64::from(concurrency);
     let (index, shard) = outcome.shards.iter().enumerate().max_by_key(|(_, shard)| shard.busy)?;
+    let managers = shard.managers.max(1);
+    let capacity = busy.as_secs_f64() * f64::from(concurrency) * managers as f64;
     let share = if capacity > 0.0 { (shard.busy.as_secs_f64() / capacity).min(1.0) } else { 0.0 };
     Some(Limit {
         resource: "workers".to_owned(),

@@ -15,13 +15,14 @@ mod order;
 pub mod process;
 mod signal;
 pub mod warning;
+mod windows;
 mod wire;
 
 pub use calls::{CallCount, Figures};
 pub use change::{Change, ChangeKind, Finished, Hop};
 pub use hist::{Histogram, Hops, Latencies, Quantiles};
 pub use hops::{Progress, Tracker};
-pub use ledger::{Ledger, Outcome, Plan, Shard, Window};
+pub use ledger::{Books, Ledger, Outcome, Plan, Shard, Window};
 pub use order::Reorder;
 pub use signal::{FluxObject, Health, ObjectChange, Role, RoundOutcome, Signal, Sync, fingerprint, fingerprint_json};
 pub use wire::{Batch, Corrupt, Decoder, RECORD_BYTES};

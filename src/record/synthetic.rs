@@ -88,7 +88,7 @@ fn window(n: u64) -> Window {
 fn shard(seed: Seed) -> Shard {
     let mut queue_wait = Histogram::default();
     (0..2_000).for_each(|n| queue_wait.record(seed.exponential(n, Span::from_millis(2))));
-    Shard { rounds: [1_900, 40, 10, 2, 0], busy: Span::from_millis(9_300), queue_wait, queue_max: 88 }
+    Shard { rounds: [1_900, 40, 10, 2, 0], busy: Span::from_millis(9_300), queue_wait, queue_max: 88, managers: 1 }
 }
 
 /// What five processes cost.

@@ -408,6 +408,8 @@ pub struct Run {
     pub seed: u64,
     /// The run is given up after so long (exit code 4).
     pub timeout: Span,
+    /// The run goes on until then, however early everything is settled.
+    pub duration: Span,
     /// Applications that the harness creates or changes at the same time.
     pub driver_concurrency: u32,
     /// TLS between the processes.

@@ -212,6 +212,7 @@ fn run(run: &spec::Run) -> model::Run {
     model::Run {
         seed: run.seed,
         timeout: run.timeout,
+        duration: run.duration,
         driver_concurrency: run.driver_concurrency,
         tls: run.tls,
         flux: model::Flux {

@@ -143,6 +143,11 @@ fn run(spec: &Spec, findings: &mut Vec<Finding>) {
         let finding = Finding::error("range", &at("spec.measure.window"), message).about("spec.run.timeout");
         findings.push(finding.hint("at most 1000000 are kept: widen the window or shorten `run.timeout`"));
     }
+    if run.duration >= run.timeout {
+        let message = format!("the run is given up after {}, before it may end", run.timeout);
+        let finding = Finding::error("contradiction", &at("spec.run.duration"), message);
+        findings.push(finding.about("spec.run.timeout").hint("raise `run.timeout`"));
+    }
     for (key, span) in [("allHealthy", spec.expect.all_healthy), ("endToEndP99", spec.expect.end_to_end_p99)] {
         if span.is_some_and(|span| span > run.timeout) {
             let message = format!("the run is given up after {}, before this can be told", run.timeout);

@@ -4,6 +4,7 @@ use super::super::output;
 use super::{Args, Failure, OBJECTS, Screen, cannot_write, shares, tell};
 use crate::calls::{Tally, Target};
 use crate::clock;
+use crate::drive::parallel;
 use crate::drive::virtual_time::{self, Ending, Engine, ManagerOutcome, Options, Outcome};
 use crate::fleet::World;
 use crate::measure::host::{self, HostWatch};
@@ -17,6 +18,7 @@ use crate::report;
 use crate::scenario::Scenario;
 use crate::topology::Layout;
 use crate::units::{Span, Time};
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,10 +34,11 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
     let mut folder = Folder::create(&path, &begun).map_err(cannot_write)?;
     let interrupted = interruptions()?;
     let mut host = HostWatch::start();
+    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let mut own = Watched::new("harness".to_owned(), Role::Harness, own_pid());
     let mut screen = Screen::new(args.quiet, scenario.run.timeout);
     let began = clock::now();
-    let outcome = virtual_time::run(scenario, world, options, &mut |progress, simulated| {
+    let outcome = parallel::simulate(scenario, world, options, threads, &mut |progress, simulated| {
         screen.show(&progress, simulated);
         host.sample();
         if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -121,12 +124,11 @@ fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Watched
     let memory = &scenario.model.memory;
     let mut served = outcome.harness.clone();
     served.merge(&outcome.controllers);
-    outcome.managers.iter().for_each(|manager| served.merge(&manager.calls));
-    let managers = outcome.managers.len() as u64;
-    let watches: u64 = outcome.managers.iter().map(|manager| manager.watches).sum();
-    let heard: u64 = outcome.managers.iter().map(|manager| manager.watch_events).sum();
-    // Each manager watches Applications and cluster Secrets of the hub; the other watches are the leaves'.
-    let hub_watches = 2 * managers;
+    let clients = || outcome.managers.iter().chain(&outcome.above);
+    clients().for_each(|manager| served.merge(&manager.calls));
+    let watches: u64 = clients().map(|manager| manager.watches).sum();
+    let heard: u64 = clients().map(|manager| manager.watch_events).sum();
+    let (hub_watches, managers) = (outcome.hub_watches, outcome.managers.iter().map(|row| row.managers).sum::<u64>());
     let clusters = u64::from(world.clusters().len());
     let inside = if scenario.model.is_mock() { [0, 0] } else { FLUX_ON_A_LEAF };
     let bill = |servers: u64, objects: u64, watches: u64, connections: u64| {
@@ -143,15 +145,18 @@ fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Watched
     };
     let ([on_hub, on_leaves], [hub, leaves, flux]) = (outcome.objects, outcome.spent);
     let figures = server(Target::Hub, outcome.hub_events, on_hub, hub_watches);
-    let held = bill(1, on_hub, hub_watches, managers + 1);
-    let mut all = vec![(modelled("hub".to_owned(), Role::Hub, hub, Some(held)), figures)];
+    let held = bill(outcome.hubs, on_hub, hub_watches, managers + outcome.hubs);
+    let name = if outcome.hubs > 1 { "hubs" } else { "hub" };
+    let mut all = vec![(modelled(name.to_owned(), Role::Hub, hub, Some(held)), figures)];
     let of_leaves = watches - hub_watches;
     let figures = server(Target::Leaf, heard - outcome.hub_events, on_leaves, of_leaves);
     let held = bill(clusters, on_leaves, of_leaves + inside[0] * clusters, (1 + inside[1]) * clusters);
     all.push((modelled("leaves".to_owned(), Role::Leaves, leaves, Some(held)), figures));
     let figures = Figures::of_tally(&outcome.controllers);
     all.push((modelled("flux-model".to_owned(), Role::FluxModel, flux, None), figures));
-    all.extend(outcome.managers.iter().enumerate().map(|(n, did)| manager(scenario, n, did)));
+    all.extend(outcome.above.iter().map(|did| manager(scenario, "management".to_owned(), did)));
+    let named = |(n, did)| manager(scenario, format!("manager-{n}"), did);
+    all.extend(outcome.managers.iter().enumerate().map(named));
     all.extend(own.usage().into_iter().map(|usage| (usage, Figures::of_tally(&outcome.harness))));
     all
 }
@@ -159,15 +164,14 @@ fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Watched
 /// Watches and connections of source-, kustomize- and helm-controller to their own API server, as recorded: 5, 6 and 5.
 const FLUX_ON_A_LEAF: [u64; 2] = [16, 3];
 
-fn manager(scenario: &Scenario, n: usize, did: &ManagerOutcome) -> (Usage, Figures) {
+fn manager(scenario: &Scenario, name: String, did: &ManagerOutcome) -> (Usage, Figures) {
     let memory = &scenario.model.memory;
     let workers = u64::from(scenario.manager.concurrency);
     // One connection to the hub, one to each cluster; watches of it are a multiple of them.
     let connections = 1 + (did.watches.saturating_sub(2)).min(did.apps);
-    let held = memory.manager.0
+    let held = did.managers * (memory.manager.0 + workers * memory.worker.0)
         + did.objects * memory.cached.0
         + did.watches * memory.held.0
-        + workers * memory.worker.0
         + connections * if scenario.model.is_mock() { 0 } else { memory.connection.0 };
     let figures = Figures {
         watches_max: Some(did.watches),
@@ -175,7 +179,7 @@ fn manager(scenario: &Scenario, n: usize, did: &ManagerOutcome) -> (Usage, Figur
         watch_events: did.watch_events,
         ..Figures::of_tally(&did.calls)
     };
-    (modelled(format!("manager-{n}"), Role::Manager, did.cpu, Some(held)), figures)
+    (modelled(name, Role::Manager, did.cpu, Some(held)), figures)
 }
 
 /// What was used of modelled things, as a limit says it.

@@ -102,6 +102,7 @@ impl Observation {
             start: epoch,
             window: scenario.measure.window,
             slack: SLACK,
+            managers: layout.managers.into(),
             shards: layout.processes as usize,
         };
         Self {

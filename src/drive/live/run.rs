@@ -135,7 +135,8 @@ pub fn run(
     }
     let mut watch =
         Watch { world: Arc::clone(world), crew, observation, events, epoch, commits: BTreeMap::new(), to_play: 2 };
-    let ending = watch.until_the_end(&heard, epoch + scenario.run.timeout, progress);
+    let (earliest, deadline) = (epoch + scenario.run.duration, epoch + scenario.run.timeout);
+    let ending = watch.until_the_end(&heard, (earliest, deadline), progress);
     let (ended, day) = (clock::now(), clock::unix());
     runtime.shutdown_background();
     watch.dismiss(&heard);
@@ -193,7 +194,7 @@ impl Watch {
     fn until_the_end(
         &mut self,
         heard: &Receiver<Event>,
-        deadline: Time,
+        (earliest, deadline): (Time, Time),
         progress: &mut dyn FnMut(Progress, Span),
     ) -> Ending {
         let mut next_sample = self.epoch;
@@ -217,7 +218,7 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => return Ending::Interrupted,
             }
             self.observation.advance(clock::now());
-            if self.to_play == 0 && self.observation.is_settled() {
+            if self.to_play == 0 && now >= earliest && self.observation.is_settled() {
                 return Ending::Settled;
             }
         }

@@ -4,11 +4,12 @@
 //! with yet tries again, as the live driver does.
 
 use super::event::{Event, Stage};
+use super::parts;
 use super::sim::{Simulation, change_id, intent};
 use crate::calls::{Kind, Target, Verb};
 use crate::drive::drifted;
 use crate::fleet::{Change, ChangeKind};
-use crate::model::flux::Catalogue;
+use crate::ids::AppId;
 use crate::model::hardware::{Direction, Site};
 use crate::model::prices::Call;
 use crate::reconcile::Slot;
@@ -22,27 +23,31 @@ const PAUSE: Span = Span::from_millis(100);
 
 impl Simulation<'_> {
     pub(super) fn schedule_change(&mut self) {
-        if let Some(change) = self.ground.world.changes().get(self.next_change) {
+        if self.next_change < self.part.changes.len() {
+            let change = self.change_of(u32::try_from(self.next_change).unwrap_or(u32::MAX));
             self.queue.push(Time(0) + change.at, Event::Change);
         }
     }
 
     /// The next change of the timeline is due.
     pub(super) fn change(&mut self) {
-        let index = self.next_change;
+        let index = u32::try_from(self.next_change).unwrap_or(u32::MAX);
         self.next_change += 1;
-        let change = self.ground.world.changes()[index];
-        self.commit_sources(change);
-        let id = self.ledger.intend(intent(&self.ground, self.ground.world).of(change));
+        let change = self.change_of(index);
+        let intended = intent(self.ground, self.ground.world).of(change);
+        let id = self.ledger.intend(crate::measure::Change { app: AppId(self.local(change.app)), ..intended });
         self.ledger.sent(id, self.now);
         if matches!(change.kind, ChangeKind::Commit { .. }) {
             self.ledger.stored(id, 0);
         } else {
             self.writing += 1;
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
             let stage = self.first_stage(change);
-            let at = self.hardware.travel(Site::Hub, Direction::There, self.now, 0);
-            self.queue.push(at, Event::Write { index, stage, tries: 1 });
+            if self.home() == Target::Leaf && parts::verb(change.kind).is_some() {
+                self.assign(change, index, stage);
+            } else {
+                let at = self.hardware.travel(Site::Hub, Direction::There, self.now, 0);
+                self.queue.push(at, Event::Write { index, stage, tries: 1 });
+            }
         }
         self.schedule_change();
     }
@@ -51,18 +56,6 @@ impl Simulation<'_> {
     fn harness_call(&mut self, site: Site, verb: Verb, kind: Kind) -> Time {
         let call = Call::new(verb, kind, (false, false));
         self.hardware.serve_first(site, call, self.now, self.now)
-    }
-
-    /// A change that is a commit: the sources have it once, however many apps it touches.
-    fn commit_sources(&mut self, change: Change) {
-        let ChangeKind::Commit { number } = change.kind else { return };
-        let addon = self.ground.world.addon_of(change.app);
-        let told = self.commits.entry(addon).or_default();
-        let catalogue: &Catalogue = &self.ground.flux.catalogue;
-        while *told < number {
-            *told += 1;
-            catalogue.commit(addon);
-        }
     }
 
     /// Whether the Flux objects of an app are the harness's to write.
@@ -77,7 +70,7 @@ impl Simulation<'_> {
 
     /// A write of a change arrives.
     pub(super) fn write(&mut self, index: u32, stage: Stage, tries: u8) {
-        let change = self.ground.world.changes()[index as usize];
+        let change = self.change_of(index);
         match (stage, change.kind) {
             (Stage::Main, ChangeKind::Drift { object, kind }) => self.meddle(change, object, kind, index, tries),
             (Stage::Main, _) => self.on_application(change, index),
@@ -101,22 +94,22 @@ impl Simulation<'_> {
     fn give_up(&mut self, index: u32, why: String) {
         self.writing -= 1;
         self.ledger.abandon(change_id(index as usize));
-        self.refused.push(why);
+        self.sums.refuse(self.part.number, why);
     }
 
     fn write_flux(&mut self, change: Change, slot: Slot, index: u32, tries: u8) {
         let world = self.ground.world;
         let shape = self.shapes.of(world, &self.ground.flux.catalogue, change.app, change.target);
-        let managed = &self.apps[change.app.index()];
+        let managed = &self.apps[self.local(change.app) as usize];
         let (leaf, at) = (managed.leaf, slot.index());
         let (place, name) = ((managed.addon, slot), Arc::clone(&managed.name));
         let (kind, content) = (shape.kinds[at], shape.contents[at]);
         let on = &mut self.leaves[leaf as usize];
         let spec = || shape.spec(slot, &name);
-        let (code, shown) = on.write(&self.ground, place, (&name, kind), content, spec, self.now, &mut self.out);
-        self.harness.add_key(Target::Leaf, Verb::Apply, kind, (false, false), code);
+        let (code, shown) = on.write(self.ground, place, (&name, kind), content, spec, self.now, &mut self.out);
+        self.sums.harness.add_key(Target::Leaf, Verb::Apply, kind, (false, false), code);
         self.harness_call(Site::Leaf(leaf), Verb::Apply, kind);
-        self.leaves[leaf as usize].turn(&self.ground, self.now, &mut self.out);
+        self.leaves[leaf as usize].turn(self.ground, self.now, &mut self.out);
         self.leaf_told(leaf);
         match (shown.is_some_and(|shown| shown.deleting), slot) {
             (true, _) if tries < TRIES => self.again(index, Stage::Flux(Slot::Source), tries),
@@ -129,12 +122,12 @@ impl Simulation<'_> {
     fn remove_flux(&mut self, change: Change, slot: Slot, index: u32) {
         let catalogue = &self.ground.flux.catalogue;
         let kind = self.shapes.of(self.ground.world, catalogue, change.app, change.target).kinds[slot.index()];
-        let managed = &self.apps[change.app.index()];
+        let managed = &self.apps[self.local(change.app) as usize];
         let (leaf, addon) = (managed.leaf, managed.addon);
-        let code = self.leaves[leaf as usize].delete(&self.ground, addon, slot, self.now, &mut self.out);
-        self.harness.add_key(Target::Leaf, Verb::Delete, kind, (false, false), code);
+        let code = self.leaves[leaf as usize].delete(self.ground, addon, slot, self.now, &mut self.out);
+        self.sums.harness.add_key(Target::Leaf, Verb::Delete, kind, (false, false), code);
         self.harness_call(Site::Leaf(leaf), Verb::Delete, kind);
-        self.leaves[leaf as usize].turn(&self.ground, self.now, &mut self.out);
+        self.leaves[leaf as usize].turn(self.ground, self.now, &mut self.out);
         self.leaf_told(leaf);
         match slot {
             Slot::Workload => self.and_then(index, Stage::Remove(Slot::Source), 1),
@@ -148,27 +141,31 @@ impl Simulation<'_> {
     /// The write of the Application.
     fn on_application(&mut self, change: Change, index: u32) {
         let cascade = self.ground.world.addon(change.app).cascade_delete;
-        let application = &mut self.hub[change.app.index()];
+        let app = self.local(change.app);
+        let application = &mut self.hub[app as usize];
         let (verb, written) = match change.kind {
-            ChangeKind::Install => (Verb::Create, application.create(&self.ground, change.target, cascade)),
+            ChangeKind::Install => (Verb::Create, application.create(self.ground, change.target, cascade)),
             ChangeKind::Decommission => (Verb::Delete, application.delete(self.now)),
-            _ => (Verb::Patch, application.retarget(&self.ground, change.target)),
+            _ => (Verb::Patch, application.retarget(self.ground, change.target)),
         };
         let (generation, exists) = (u64::from(application.generation), application.exists);
-        let done = self.harness_call(Site::Hub, verb, Kind::APPLICATION);
-        self.harness.add_key(Target::Hub, verb, Kind::APPLICATION, (false, false), written.code);
+        let done = self.harness_call(self.home_site(app), verb, Kind::APPLICATION);
+        if self.home() == Target::Hub {
+            self.sums.harness.add_key(Target::Hub, verb, Kind::APPLICATION, (false, false), written.code);
+        } else {
+            self.copied(verb, written.code);
+        }
         if written.code >= 300 {
             let name = self.ground.world.app_name(change.app);
             return self.give_up(index, format!("{verb:?} of Application {name}: {}", written.code));
         }
         if verb == Verb::Create {
-            self.hub_objects.0 += 1;
-            self.hub_objects.1 = self.hub_objects.1.max(self.hub_objects.0);
+            self.count_application(true);
         } else if written.committed && !exists {
-            self.hub_objects.0 -= 1;
+            self.count_application(false);
         }
         if written.committed {
-            self.committed(change.app.0, done);
+            self.committed(app, done);
         }
         if change.kind == ChangeKind::Decommission && self.by_hand(change) {
             return self.and_then(index, Stage::Remove(Slot::Workload), 1);
@@ -189,18 +186,18 @@ impl Simulation<'_> {
                 .iter()
                 .position(|item| item.addon == addon && item.kind == object.kind && *item.name == *object.name)
         });
-        let leaf = self.apps[change.app.index()].leaf;
+        let leaf = self.apps[self.local(change.app) as usize].leaf;
         let code = place.map_or(404, |place| {
             let at = &mut self.leaves[leaf as usize];
-            let (verb, code) = at.drift(&self.ground, place, kind, self.now, &mut self.out);
-            self.harness.add_key(Target::Leaf, verb, self.ground.items[place].kind, (false, false), code);
+            let (verb, code) = at.drift(self.ground, place, kind, self.now, &mut self.out);
+            self.sums.harness.add_key(Target::Leaf, verb, self.ground.items[place].kind, (false, false), code);
             code
         });
         match (code, tries < TRIES) {
             (200, _) => {
                 self.writing -= 1;
                 self.ledger.stored(change_id(index as usize), 0);
-                self.leaves[leaf as usize].turn(&self.ground, self.now, &mut self.out);
+                self.leaves[leaf as usize].turn(self.ground, self.now, &mut self.out);
                 self.leaf_told(leaf);
             }
             (_, true) => self.again(index, Stage::Main, tries),

@@ -18,6 +18,11 @@ impl Digest {
         self.0 = self.0.wrapping_add(Seed::new(at.0).entity(entity).bits(what));
     }
 
+    /// Adds the transitions of others.
+    pub(super) const fn merge(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+
     pub(super) const fn value(self) -> u64 {
         self.0
     }

@@ -9,6 +9,11 @@ use crate::reconcile::Slot;
 pub(super) enum Event {
     /// The next change of the timeline is due.
     Change,
+    /// A source gets a commit.
+    Commit {
+        /// Which of the run's.
+        n: u32,
+    },
     /// The write of a change arrives at its API server.
     Write {
         /// Which change.
@@ -40,6 +45,11 @@ pub(super) enum Event {
         leaf: u32,
         /// The kind, as [`super::manager::watched`] numbers it.
         kind: u8,
+    },
+    /// Hub and spoke: the hub has stored what a leaf reports.
+    Reported {
+        /// What, by its place among what is under way.
+        report: u32,
     },
     /// A manager's queue may have a key that is due.
     ManagerTurn {

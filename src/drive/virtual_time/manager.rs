@@ -2,7 +2,6 @@
 
 use super::leaf::Shown;
 use super::shape::Shape;
-use super::tally::Counts;
 use crate::calls::{ContentId, Kind, ObjectId};
 use crate::fleet::Target;
 use crate::reconcile::{
@@ -23,7 +22,8 @@ pub(super) struct Manager {
     /// Workers without a round.
     pub(super) free: u32,
     pub(super) hub: TokenBucket,
-    pub(super) counts: Counts,
+    /// Its row in the record.
+    pub(super) row: u32,
     /// The timer that is set for it.
     pub(super) armed: Option<Time>,
     /// It must look at its queue before time passes.
@@ -35,7 +35,7 @@ pub(super) struct Manager {
 }
 
 impl Manager {
-    pub(super) fn new(scenario: &Scenario, shard: u32) -> Self {
+    pub(super) fn new(scenario: &Scenario, shard: u32, row: u32) -> Self {
         let m = &scenario.manager;
         // As in live runs: manager, shard, resync, shard.
         let seed = Seed::new(scenario.run.seed).child("manager").entity(u64::from(shard));
@@ -45,11 +45,11 @@ impl Manager {
             resync: Resync { period: m.resync, jitter: m.resync_jitter, seed },
             free: m.concurrency.max(1),
             hub: TokenBucket::new(m.hub_qps_milli, m.hub_burst),
-            counts: Counts::new(),
+            row,
             armed: None,
             woken: false,
             depth_at: None,
-            // Applications and cluster Secrets of the hub.
+            // Applications and cluster Secrets of the hub; beside a leaf those of the leaf.
             watches: 2,
             watch_events: 0,
         }

@@ -31,11 +31,15 @@ mod hub;
 mod leaf;
 mod manager;
 mod objects;
+mod parts;
 pub mod queue;
 mod rounds;
 mod shape;
 mod sim;
+mod spoke;
+mod sums;
 mod tally;
+mod used;
 
 #[cfg(test)]
 mod swarm;
@@ -46,12 +50,14 @@ use crate::calls::Tally;
 use crate::fleet::World;
 use crate::measure::{self, Progress};
 use crate::model::hardware::Used;
-use crate::scenario::{Action, Scenario};
+use crate::scenario::{Action, Scenario, TopologyKind};
 use crate::units::{Span, Time};
 use ground::Ground;
+use parts::Parts;
 pub use queue::Engine;
 use sim::Simulation;
 use std::ops::ControlFlow;
+pub use sums::Sums;
 
 /// How a scenario is simulated.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,17 +68,17 @@ pub struct Options {
     pub state: bool,
 }
 
-/// How a simulation ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a simulation ended, the better end first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
     /// Every change reached its end and every app is healthy.
     Settled,
     /// The scenario's timeout came first.
     TimedOut,
-    /// Whoever watches had enough.
-    Interrupted,
     /// Nothing will ever happen again, and yet something is awaited.
     Stuck,
+    /// Whoever watches had enough.
+    Interrupted,
 }
 
 /// What a simulation came to.
@@ -92,8 +98,14 @@ pub struct Outcome {
     pub harness: Tally,
     /// Calls of all clusters' own controllers.
     pub controllers: Tally,
-    /// What each manager did.
+    /// What each manager did; those that sit on leaves together.
     pub managers: Vec<ManagerOutcome>,
+    /// Hub and spoke: what the management cluster did.
+    pub above: Option<ManagerOutcome>,
+    /// API servers of hubs.
+    pub hubs: u64,
+    /// Watches of managers on them.
+    pub hub_watches: u64,
     /// Objects in the hub's store at their most, and in those of all leaves.
     pub objects: [u64; 2],
     /// What was used of everything.
@@ -113,6 +125,8 @@ pub struct Outcome {
 pub struct ManagerOutcome {
     /// Its calls.
     pub calls: Tally,
+    /// How many they are.
+    pub managers: u64,
     /// Watches that it holds.
     pub watches: u64,
     /// Watch events that it received.
@@ -143,6 +157,17 @@ pub enum Impossible {
     Unmanaged {
         /// Which.
         addon: String,
+    },
+    /// Clusters that have nothing to do with each other are to share a machine.
+    #[error(
+        "{kind} is simulated cell by cell and leaf by leaf, which cannot share one machine: take {key} out of `model`, or \
+         choose `single` or `sharded`"
+    )]
+    Shared {
+        /// The topology.
+        kind: &'static str,
+        /// What makes them share it.
+        key: &'static str,
     },
     /// Memory.
     #[error(
@@ -177,6 +202,13 @@ pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64) -> Result<()
         if !addon.flux_subsystem {
             return Err(Impossible::Unmanaged { addon: addon.name.clone() });
         }
+    }
+    let topology = &scenario.topology;
+    let apart =
+        topology.kind == TopologyKind::HubAndSpoke || topology.kind == TopologyKind::Cells && topology.shards > 1;
+    let shared = [("host", scenario.model.host.is_some()), ("prices: mock", scenario.model.is_mock())];
+    if let Some((key, _)) = shared.into_iter().find(|(_, shared)| *shared && apart) {
+        return Err(Impossible::Shared { kind: topology.kind.name(), key });
     }
     let (clusters, apps) = (u64::from(world.clusters().len()), world.app_ids() as u64);
     let need = clusters * LEAF_BYTES + apps * APP_BYTES;
@@ -220,31 +252,88 @@ pub fn awaited(world: &World, outcome: &Outcome) -> Vec<String> {
 /// Whoever watches is told after so many events.
 const TOLD_EVERY: u64 = 1 << 16;
 
-/// Plays a scenario to its end. `progress` is told how it goes, and may end it.
-pub fn run(
-    scenario: &Scenario,
-    world: &World,
+/// Whoever watches is told how it goes, and in simulated time where; he may end it.
+pub type Watching<'a> = dyn FnMut(Progress, Span) -> ControlFlow<()> + 'a;
+
+/// Plays a scenario to its end, one part after another.
+pub fn run(scenario: &Scenario, world: &World, options: Options, progress: &mut Watching<'_>) -> Outcome {
+    let play = Play::new(scenario, world, options);
+    let mut parts = 0..play.parts();
+    let sums = play.some(&mut || parts.next(), progress);
+    play.outcome([sums])
+}
+
+/// A scenario whose parts can be played side by side: each by one call of [`Play::some`], from any thread.
+#[derive(Debug)]
+pub struct Play<'a> {
+    scenario: &'a Scenario,
+    world: &'a World,
     options: Options,
-    progress: &mut dyn FnMut(Progress, Span) -> ControlFlow<()>,
-) -> Outcome {
-    let mut simulation = Simulation::new(Ground::new(scenario, world), options.engine);
-    simulation.begin();
-    let deadline = Time(0) + scenario.run.timeout;
-    let ending = loop {
-        if simulation.is_settled() {
-            break Ending::Settled;
+    parts: Parts,
+}
+
+impl<'a> Play<'a> {
+    /// Nothing is played yet.
+    #[must_use]
+    pub fn new(scenario: &'a Scenario, world: &'a World, options: Options) -> Self {
+        Self { scenario, world, options, parts: Parts::new(scenario, world) }
+    }
+
+    /// How many parts there are: clusters that share a hub and its managers, and nothing with others.
+    #[must_use]
+    pub const fn parts(&self) -> u32 {
+        self.parts.len()
+    }
+
+    /// Plays the parts that `next` names, until it names none or whoever watches has had enough.
+    pub fn some(&self, next: &mut dyn FnMut() -> Option<u32>, progress: &mut Watching<'_>) -> Sums {
+        let ground = Ground::new(self.scenario, self.world);
+        let mut simulation = Simulation::new(&ground, &self.parts, self.options.engine);
+        while let Some(part) = next() {
+            simulation.begin(part);
+            let ending = simulation.play(progress);
+            simulation.end(&ending, self.options.state);
+            if ending == Ending::Interrupted {
+                break;
+            }
         }
-        if simulation.now >= deadline {
-            break Ending::TimedOut;
+        simulation.into_sums()
+    }
+
+    /// What the run came to, all its parts played.
+    #[must_use]
+    pub fn outcome(&self, sums: impl IntoIterator<Item = Sums>) -> Outcome {
+        let mut all = Sums::new(self.parts.rows());
+        let mut sums = sums.into_iter();
+        if let Some(first) = sums.next() {
+            all = first;
         }
-        if simulation.events.is_multiple_of(TOLD_EVERY)
-            && progress(simulation.ledger.progress(), simulation.now.since(Time(0))).is_break()
-        {
-            break Ending::Interrupted;
+        sums.for_each(|other| all.merge(other));
+        all.outcome(self.scenario, &self.parts, self.options.state)
+    }
+}
+
+impl Simulation<'_> {
+    /// Plays a part that has begun to its end.
+    fn play(&mut self, progress: &mut Watching<'_>) -> Ending {
+        let scenario = self.ground.scenario;
+        let (deadline, until) = (Time(0) + scenario.run.timeout, Time(0) + scenario.run.duration);
+        loop {
+            if self.is_settled() && self.queue.next_at().is_none_or(|next| next > until) {
+                self.now = self.now.max(until);
+                return Ending::Settled;
+            }
+            if self.now >= deadline {
+                return Ending::TimedOut;
+            }
+            if self.sums.events.is_multiple_of(TOLD_EVERY)
+                && progress(self.ledger.total(), self.now.since(Time(0))).is_break()
+            {
+                return Ending::Interrupted;
+            }
+            if !self.step() {
+                return Ending::Stuck;
+            }
         }
-        if !simulation.step() {
-            break Ending::Stuck;
-        }
-    };
-    simulation.end(ending, options.state)
+    }
 }

@@ -6,8 +6,7 @@
 use super::leaf::Leaf;
 use super::shape;
 use super::sim::Simulation;
-use crate::calls::Kind;
-use crate::ids::{AppId, ClusterId};
+use crate::calls::{Kind, Target};
 use crate::model::flux::render::Pen;
 use crate::model::flux::{Body, Build, Fields, Form, Object, Place, Write};
 use crate::model::workload::hash_name;
@@ -15,27 +14,54 @@ use crate::reconcile::render::{Words, status_patch};
 use crate::reconcile::{Slot, flux_version};
 use crate::units::Span;
 use serde_json::value::to_raw_value;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 impl Simulation<'_> {
-    /// All objects by cluster; the hub is `hub`.
-    pub(super) fn objects(&self) -> Value {
-        let world = self.ground.world;
-        let mut all = Map::new();
-        let hub = (0..self.hub.len()).map(AppId::from_index).filter(|app| self.hub[app.index()].exists);
-        all.insert("hub".to_owned(), hub.map(|app| self.application(app)).collect());
-        for cluster in world.clusters().ids() {
-            all.insert(world.clusters().name(cluster), Value::Array(self.on_leaf_now(cluster)));
+    /// Keeps all objects of this part by cluster; the hub is `hub`, or several together.
+    pub(super) fn keep_objects(&mut self) {
+        let mut all = BTreeMap::from([("hub".to_owned(), BTreeMap::new())]);
+        for leaf in 0..self.leaves.len() {
+            let name = self.ground.world.clusters().name(self.part.clusters[leaf]);
+            let mut here = self.on_leaf_now(u32::try_from(leaf).unwrap_or(u32::MAX));
+            for app in self.part.apps_of(u32::try_from(leaf).unwrap_or(u32::MAX)) {
+                if !self.hub[app as usize].exists {
+                    continue;
+                }
+                let (application, id) = (self.application(app), self.part.app(app).0);
+                let on_hub = if self.home() == Target::Leaf {
+                    let assignment = self.assignment(app, &application);
+                    here.push(application);
+                    assignment
+                } else {
+                    application
+                };
+                all.entry("hub".to_owned()).or_default().insert(id, on_hub);
+            }
+            all.insert(name, (0..).zip(here).collect());
         }
-        Value::Object(all)
+        for (cluster, objects) in all {
+            self.sums.state.entry(cluster).or_default().extend(objects);
+        }
+    }
+
+    /// What the hub of all leaves has of an Application: its spec, and what it was told of its status.
+    fn assignment(&self, app: u32, application: &Value) -> Value {
+        let told = &self.told[app as usize];
+        let mut assignment = application.clone();
+        assignment["metadata"]["generation"] = Value::Null;
+        assignment["status"] = json!({ "health": { "status": format!("{:?}", told.health) },
+            "sync": { "status": format!("{:?}", told.sync) } });
+        assignment
     }
 
     fn pen(&self) -> Pen<'_> {
         Pen { catalogue: &self.ground.flux.catalogue, epoch: Span::ZERO }
     }
 
-    fn application(&self, app: AppId) -> Value {
-        let (world, managed, on_hub) = (self.ground.world, &self.apps[app.index()], &self.hub[app.index()]);
+    fn application(&self, app: u32) -> Value {
+        let (world, managed, on_hub) = (self.ground.world, &self.apps[app as usize], &self.hub[app as usize]);
+        let app = self.part.app(app);
         let mut application = world.application(app, on_hub.target, "");
         let status = &on_hub.status;
         let (source, destination) = (to_raw_value(&application["spec"]["source"]), Value::Null);
@@ -74,19 +100,20 @@ impl Simulation<'_> {
         application
     }
 
-    fn on_leaf_now(&self, cluster: ClusterId) -> Vec<Value> {
-        let (world, leaf) = (self.ground.world, &self.leaves[cluster.index()]);
+    fn on_leaf_now(&self, leaf: u32) -> Vec<Value> {
+        let (world, number, leaf) = (self.ground.world, leaf, &self.leaves[leaf as usize]);
         let mut all = Vec::new();
-        for app in world.apps_of(cluster) {
-            let managed = &self.apps[app.index()];
+        for app in self.part.apps_of(number) {
+            let managed = &self.apps[app as usize];
+            let (target, local, app) = (self.hub[app as usize].target, app, self.part.app(app));
             let (api, behaviour) = (&self.ground.scenario.manager.flux_api, self.rules.behaviour);
-            let documents = shape::documents(world, api, behaviour, app, self.hub[app.index()].target);
+            let documents = shape::documents(world, api, behaviour, app, target);
             for slot in Slot::BOTH {
                 let Some(object) = leaf.flux(managed.addon, slot) else { continue };
                 let document = documents.as_ref().map(|documents| &documents[slot.index()]);
                 all.push(self.flux_object(object, document.cloned().unwrap_or_default()));
             }
-            all.extend(self.installed(leaf, app));
+            all.extend(self.installed(leaf, local));
         }
         all.extend(leaf.charts().map(|chart| self.flux_object(chart, Value::Null)));
         all.extend(leaf.replica_sets().map(|(n, template)| {
@@ -121,9 +148,9 @@ impl Simulation<'_> {
     }
 
     /// What an app has installed.
-    fn installed(&self, leaf: &Leaf, app: AppId) -> Vec<Value> {
+    fn installed(&self, leaf: &Leaf, app: u32) -> Vec<Value> {
+        let (managed, app) = (&self.apps[app as usize], self.part.app(app));
         let addon = self.ground.world.addon_of(app);
-        let managed = &self.apps[app.index()];
         let Some(owner) = leaf.flux(managed.addon, Slot::Workload) else { return Vec::new() };
         let revision = owner.status.applied.or(owner.status.attempted);
         let path = &self.ground.world.addon(app).path;

@@ -54,7 +54,7 @@ pub struct Wheel<T> {
     levels: Vec<Level<T>>,
     /// The slots that lie before this time are empty.
     base: u64,
-    /// The events before `run_end`, latest first.
+    /// The events before `run_end`, latest first. In the beginning that is all of them: few events need no slots.
     run: Vec<(u64, T)>,
     run_end: u64,
     /// The time of the last event taken, and those that were pushed for it since.
@@ -65,15 +65,7 @@ pub struct Wheel<T> {
 
 impl<T> Default for Wheel<T> {
     fn default() -> Self {
-        Self {
-            levels: (0..LEVELS).map(|_| Level::new()).collect(),
-            base: 0,
-            run: Vec::new(),
-            run_end: 0,
-            now: 0,
-            same: VecDeque::new(),
-            len: 0,
-        }
+        Self { levels: Vec::new(), base: 0, run: Vec::new(), run_end: u64::MAX, now: 0, same: VecDeque::new(), len: 0 }
     }
 }
 
@@ -111,6 +103,30 @@ impl<T> Wheel<T> {
         Some((Time(at), event))
     }
 
+    /// When the next event is.
+    pub fn next_at(&mut self) -> Option<Time> {
+        if self.run.last().is_none_or(|(at, _)| *at > self.now) && !self.same.is_empty() {
+            return Some(Time(self.now));
+        }
+        while self.run.is_empty() {
+            self.refill()?;
+        }
+        self.run.last().map(|(at, _)| Time(*at))
+    }
+
+    /// Forgets everything, as if it were new; what it took of memory it keeps.
+    pub fn clear(&mut self) {
+        for level in &mut self.levels {
+            while let Some(slot) = level.first(0) {
+                level.slots[slot].clear();
+                level.occupied[slot / 64] &= !(1 << (slot % 64));
+            }
+        }
+        self.run.clear();
+        self.same.clear();
+        (self.base, self.run_end, self.now, self.len) = (0, u64::MAX, 0, 0);
+    }
+
     /// How many wait.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -125,6 +141,9 @@ impl<T> Wheel<T> {
 
     /// Into the slot of the highest byte in which its time differs from the base.
     fn place(&mut self, at: u64, event: T) {
+        if self.levels.is_empty() {
+            self.levels = (0..LEVELS).map(|_| Level::new()).collect();
+        }
         let level = (63 - (at ^ self.base | 1).leading_zeros() as usize) / 8;
         self.levels[level].push(byte(at, level), (at, event));
     }
@@ -223,6 +242,17 @@ impl<T> Heap<T> {
         self.heap.push(Reverse(Entry { at: at.0.max(self.now), nth: self.pushed, event }));
     }
 
+    /// When the next event is.
+    pub fn next_at(&self) -> Option<Time> {
+        self.heap.peek().map(|Reverse(entry)| Time(entry.at))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.heap.clear();
+        self.now = 0;
+    }
+
     /// Takes the next event.
     pub fn pop(&mut self) -> Option<(Time, T)> {
         let Reverse(entry) = self.heap.pop()?;
@@ -267,6 +297,20 @@ impl<T> Queue<T> {
         match self {
             Self::Wheel(wheel) => wheel.pop(),
             Self::Heap(heap) => heap.pop(),
+        }
+    }
+
+    pub(super) fn next_at(&mut self) -> Option<Time> {
+        match self {
+            Self::Wheel(wheel) => wheel.next_at(),
+            Self::Heap(heap) => heap.next_at(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::Wheel(wheel) => wheel.clear(),
+            Self::Heap(heap) => heap.clear(),
         }
     }
 }

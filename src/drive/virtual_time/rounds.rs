@@ -36,12 +36,13 @@ impl Simulation<'_> {
             return;
         }
         if !managed.knows(&news) {
-            let shape = self.shapes.of(self.ground.world, &self.ground.flux.catalogue, AppId(app), news.target);
+            let shape = self.shapes.of(self.ground.world, &self.ground.flux.catalogue, self.part.app(app), news.target);
             managed.read(app, &news, shape);
             self.enqueue(app, false);
         }
         if self.apps[app as usize].is_ours() {
             let generation = u64::from(news.generation);
+            let shard = self.managers[shard as usize].row;
             self.ledger.take(Signal::Seen { app: AppId(app), at: self.now, generation, shard });
         }
     }
@@ -61,16 +62,15 @@ impl Simulation<'_> {
         let watches = &mut self.watches[leaf as usize];
         watches.opening &= !(1 << kind);
         watches.open |= 1 << kind;
-        let cluster = crate::ids::ClusterId(leaf);
-        for app in self.ground.world.apps_of(cluster) {
-            let managed = &mut self.apps[app.index()];
+        for app in self.part.apps_of(leaf) {
+            let managed = &mut self.apps[app as usize];
             for slot in Slot::BOTH {
                 if managed.is_ours() && managed.app.kinds[slot.index()] == watched_kind(kind) {
-                    let shown = self.leaves[leaf as usize].look(&self.ground, managed.addon, slot);
+                    let shown = self.leaves[leaf as usize].look(self.ground, managed.addon, slot);
                     managed.learn(slot, shown, false, self.rules);
                 }
             }
-            self.enqueue(app.0, true);
+            self.enqueue(app, true);
         }
     }
 
@@ -148,11 +148,11 @@ impl Simulation<'_> {
         let watches = &mut self.watches[leaf as usize];
         if !watches.is_known(kind) {
             watches.opening |= 1 << kind;
-            let cluster = crate::ids::ClusterId(leaf);
-            let owner = self.ground.world.apps_of(cluster).next().map_or(0, |app| self.apps[app.index()].shard);
+            let owner = self.part.apps_of(leaf).next().map_or(0, |app| self.apps[app as usize].shard);
             let manager = &mut self.managers[owner as usize];
             manager.watches += 1;
-            manager.counts.add_key(Target::Leaf, Verb::Watch, watched_kind(kind), (false, false), 200);
+            let counts = &mut self.sums.rows[manager.row as usize].counts;
+            counts.add_key(Target::Leaf, Verb::Watch, watched_kind(kind), (false, false), 200);
             let objects = self.leaves[leaf as usize].count(watched_kind(kind));
             let back = self.list(Site::Leaf(leaf), watched_kind(kind), objects);
             self.queue.push(back, Event::WatchOpened { leaf, kind });
@@ -190,25 +190,25 @@ impl Simulation<'_> {
 
     /// The calls of a batch leave when the limiters let them.
     fn send(&mut self, id: u32, batch: Batch) {
-        let Some(round) = self.rounds.get_mut(id) else { return };
-        let managed = &self.apps[round.app as usize];
-        let manager = &mut self.managers[managed.shard as usize];
+        let Some(app) = self.rounds.get_mut(id).map(|round| round.app) else { return };
+        let (shard, leaf) = (self.apps[app as usize].shard, self.apps[app as usize].leaf);
         let count = u8::try_from(batch.len()).unwrap_or(u8::MAX);
         let cost = self.ground.scenario.model.manager.ask.scaled(u64::from(count), 1);
-        let ready = self.hardware.think(managed.shard, self.now, cost);
+        let ready = self.hardware.think(shard, self.now, cost);
         for (nth, op) in (0..count).zip(&batch) {
             let (site, wait) = match op.target {
-                Target::Hub => (Site::Hub, manager.hub.reserve(ready)),
+                Target::Hub => (Site::Hub, self.managers[shard as usize].hub.reserve(ready)),
                 Target::Leaf => {
-                    if let Some(calls) = self.leaf_calls.get_mut(managed.leaf as usize) {
+                    if let Some(calls) = self.leaf_calls.get_mut(leaf as usize) {
                         *calls += 1;
                     }
-                    (Site::Leaf(managed.leaf), self.buckets[managed.leaf as usize].reserve(ready))
+                    (Site::Leaf(leaf), self.buckets[leaf as usize].reserve(ready))
                 }
             };
-            let at = self.hardware.travel(site, Direction::There, ready + wait, Call::of(op).bytes[0]);
+            let at = self.travel(site, Direction::There, ready + wait, Call::of(op).bytes[0]);
             self.queue.push(at, Event::CallArrives { round: id, nth });
         }
+        let Some(round) = self.rounds.get_mut(id) else { return };
         round.calls += u32::from(count);
         round.awaited = count;
         round.replies = SmallVec::from_elem((0, None), usize::from(count));
@@ -220,7 +220,7 @@ impl Simulation<'_> {
         let Some(round) = self.rounds.get_mut(id) else { return };
         let (app, op) = (round.app, round.batch[usize::from(nth)].clone());
         let site = match op.target {
-            Target::Hub => Site::Hub,
+            Target::Hub => self.home_site(app),
             Target::Leaf => Site::Leaf(self.apps[app as usize].leaf),
         };
         let call = Call::of(&op);
@@ -233,11 +233,15 @@ impl Simulation<'_> {
             Target::Leaf => self.on_leaf(app, &op),
         };
         let shard = self.apps[app as usize].shard;
-        self.managers[shard as usize].counts.add(&op, reply.0);
+        let row = self.managers[shard as usize].row;
+        let target = if op.target == Target::Hub { self.home() } else { Target::Leaf };
+        let flags = (op.status, op.dry_run);
+        self.sums.rows[row as usize].counts.add_key(target, op.verb, op.kind, flags, reply.0);
         let Some(round) = self.rounds.get_mut(id) else { return };
         round.replies[usize::from(nth)] = reply;
         round.awaited -= 1;
-        let back = self.hardware.travel(site, Direction::Back, done, call.bytes[1]);
+        let back = self.travel(site, Direction::Back, done, call.bytes[1]);
+        let Some(round) = self.rounds.get_mut(id) else { return };
         round.answered = round.answered.max(back);
         if round.awaited == 0 {
             self.queue.push(round.answered, Event::RoundReplies { round: id });
@@ -248,7 +252,8 @@ impl Simulation<'_> {
     fn pushed_back(&mut self, id: u32, nth: u8, op: &Op<Body>, pause: Span) {
         let Some(round) = self.rounds.get_mut(id) else { return };
         let shard = self.apps[round.app as usize].shard;
-        self.managers[shard as usize].counts.add(op, 429);
+        let row = self.managers[shard as usize].row;
+        self.sums.rows[row as usize].counts.add(op, 429);
         round.pushed_back += 1;
         if round.pushed_back <= PUSHED_BACK_MAX {
             self.queue.push(self.now + pause, Event::CallArrives { round: id, nth });
@@ -265,18 +270,18 @@ impl Simulation<'_> {
     /// When a list of so many objects, the first part of a watch, has come.
     pub(super) fn list(&mut self, site: Site, kind: Kind, objects: u64) -> Time {
         let call = Call::list(Verb::Watch, kind, objects);
-        let there = self.hardware.travel(site, Direction::There, self.now, call.bytes[0]);
+        let there = self.travel(site, Direction::There, self.now, call.bytes[0]);
         let served = self.hardware.serve_first(site, call, self.now, there);
-        self.hardware.travel(site, Direction::Back, served, call.bytes[1])
+        self.travel(site, Direction::Back, served, call.bytes[1])
     }
 
     fn on_hub(&mut self, app: u32, op: &Op<Body>, done: Time) -> u16 {
         if let (Verb::Create, Body::Event(_)) = (op.verb, op.body) {
             return 201;
         }
-        let written = self.hub[app as usize].write(&self.ground, &op.body);
+        let written = self.hub[app as usize].write(self.ground, &op.body);
         if written.committed && !self.hub[app as usize].exists {
-            self.hub_objects.0 -= 1;
+            self.count_application(false);
         }
         if written.committed {
             self.committed(app, done);
@@ -291,18 +296,18 @@ impl Simulation<'_> {
         let answer = match (op.verb, op.body) {
             (Verb::Discover, _) | (Verb::Create, Body::Namespace) => return (200, None),
             (Verb::Get, _) => {
-                let shown = leaf.look(&self.ground, addon, slot);
+                let shown = leaf.look(self.ground, addon, slot);
                 return (if shown.is_some() { 200 } else { 404 }, shown);
             }
-            (Verb::Delete, _) => (leaf.delete(&self.ground, addon, slot, self.now, &mut self.out), None),
+            (Verb::Delete, _) => (leaf.delete(self.ground, addon, slot, self.now, &mut self.out), None),
             _ => {
                 let (name, shape) = (&managed.name, managed.shape.as_deref());
                 let (kind, content) = (managed.app.kinds[slot.index()], managed.app.desired[slot.index()]);
                 let spec = || shape.map_or(crate::model::flux::spec::Spec::Invalid, |shape| shape.spec(slot, name));
-                leaf.write(&self.ground, (addon, slot), (name, kind), content, spec, self.now, &mut self.out)
+                leaf.write(self.ground, (addon, slot), (name, kind), content, spec, self.now, &mut self.out)
             }
         };
-        leaf.turn(&self.ground, self.now, &mut self.out);
+        leaf.turn(self.ground, self.now, &mut self.out);
         self.leaf_told(at);
         answer
     }
@@ -361,16 +366,17 @@ impl Simulation<'_> {
         }
         manager.queue.done(round.app);
         manager.free += 1;
+        let row = manager.row;
         if manager.depth_at.is_none_or(|at| self.now.since(at) >= DEPTH_EVERY) {
             manager.depth_at = Some(self.now);
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             let (ready, waiting) = (count(manager.queue.depth()), count(manager.queue.waiting()));
-            self.ledger.take(Signal::QueueDepth { shard, at: self.now, ready, waiting });
+            self.ledger.take(Signal::QueueDepth { shard: row, at: self.now, ready, waiting });
         }
         if outcome.verdict != Verdict::Ignored {
             self.ledger.take(Signal::Round {
                 app: AppId(round.app),
-                shard,
+                shard: row,
                 at: self.now,
                 queue_wait: round.waited,
                 took: self.now.since(round.began),

@@ -8,7 +8,7 @@
 
 use crate::calls::{ContentId, Kind};
 use crate::fleet::{Target, World};
-use crate::ids::{AddonId, AppId};
+use crate::ids::{AddonId, AppId, ClusterId};
 use crate::measure::fingerprint_json;
 use crate::model::flux::Catalogue;
 use crate::model::flux::spec::{Chart, Kustomization, Reference, Release, Spec};
@@ -68,7 +68,9 @@ impl Shapes {
         if let Some(shape) = self.shared.get(&(addon, target)) {
             return Arc::clone(shape);
         }
-        let shape = Arc::new(self.translate(world, catalogue, app, target));
+        // Fingerprints take the names with them: those of the first cluster, whoever asks first.
+        let first = world.app(ClusterId(0), addon);
+        let shape = Arc::new(self.translate(world, catalogue, first, target));
         self.shared.insert((addon, target), Arc::clone(&shape));
         shape
     }

@@ -1,38 +1,38 @@
-//! The simulation: one hub, its managers, its leaves, and the queue of what happens next.
+//! The simulation of one part after another: its hub, its managers, its leaves, and the queue of what happens next.
 
+use super::Ending;
 use super::event::Event;
 use super::ground::Ground;
 use super::hub::Application;
 use super::leaf::{Leaf, Out, Shown};
 use super::manager::{Managed, Manager, Round, Watches};
+use super::parts::{Part, Parts};
 use super::queue::{Engine, Queue};
 use super::shape::Shapes;
-use super::tally::Counts;
-use super::{Ending, ManagerOutcome, Outcome};
+use super::spoke::Report;
+use super::sums::Sums;
 use crate::calls::{Kind, Target, Verb};
 use crate::drive::intent::Intent;
 use crate::fleet::{self, World};
-use crate::ids::{AddonId, AppId, ChangeId};
+use crate::ids::{AppId, ChangeId};
 use crate::measure::{Ledger, Plan, Signal};
 use crate::model::flux::PassId;
-use crate::model::hardware::{Direction, Hardware, Site, Used};
+use crate::model::hardware::{Direction, Hardware, Site};
 use crate::model::prices::Call;
 use crate::reconcile::{Rules, Slot, TokenBucket};
 use crate::seed::Seed;
-use crate::topology;
 use crate::units::{Span, Time};
-use std::collections::BTreeMap;
 
 /// See the module head.
 #[derive(Debug)]
 pub(super) struct Simulation<'a> {
-    pub(super) ground: Ground<'a>,
+    pub(super) ground: &'a Ground<'a>,
+    parts: &'a Parts,
+    pub(super) part: Part<'a>,
     pub(super) shapes: Shapes,
     pub(super) rules: Rules,
     pub(super) queue: Queue<Event>,
     pub(super) now: Time,
-    /// Events that happened.
-    pub(super) events: u64,
     /// Applications, by app.
     pub(super) hub: Vec<Application>,
     /// What managers know of apps, by app.
@@ -51,21 +51,19 @@ pub(super) struct Simulation<'a> {
     pub(super) rounds: Slab<Round>,
     /// What watch events on their way show.
     pub(super) shown: Slab<Option<Shown>>,
+    /// Hub and spoke: what the hub was told last of each app, and what is on its way there.
+    pub(super) told: Vec<Report>,
+    pub(super) reports: Slab<Signal>,
     pub(super) out: Out,
     /// Applications on the hub, now and at their most.
     pub(super) hub_objects: (u64, u64),
-    /// Watch events that the hub sent.
-    hub_events: u64,
-    /// Calls of the harness.
-    pub(super) harness: Counts,
-    pub(super) ledger: Ledger,
     /// The next change of the timeline.
     pub(super) next_change: usize,
-    /// Commits that the sources have, by add-on.
-    pub(super) commits: BTreeMap<AddonId, u32>,
     /// Writes that are on their way.
     pub(super) writing: u64,
-    pub(super) refused: Vec<String>,
+    /// What all parts so far add up to.
+    pub(super) sums: Sums,
+    pub(super) ledger: Ledger,
 }
 
 /// A table with free places.
@@ -101,59 +99,132 @@ impl<T> Slab<T> {
 }
 
 impl<'a> Simulation<'a> {
-    pub(super) fn new(ground: Ground<'a>, engine: Engine) -> Self {
+    /// A simulation that has not begun its first part.
+    pub(super) fn new(ground: &'a Ground<'a>, parts: &'a Parts, engine: Engine) -> Self {
         let (scenario, world) = (ground.scenario, ground.world);
         let manager = &scenario.manager;
-        let owners = topology::assign(world, &scenario.topology);
-        let addons = u32::try_from(world.addons().len()).unwrap_or(u32::MAX);
-        let mut apps = Vec::with_capacity(world.app_ids());
-        for (leaf, (cluster, owner)) in (0_u32..).zip(world.clusters().ids().zip(&owners)) {
-            for (addon, app) in (0_u16..).zip(world.apps_of(cluster)) {
-                apps.push(Managed::new(world.app_name(app).into(), owner.0, leaf, addon));
-            }
-        }
-        let leaves = (0..world.clusters().len()).map(|n| Leaf::new(&ground, u64::from(n), n * addons)).collect();
-        let clusters = world.clusters().len() as usize;
         Self {
             shapes: Shapes::new(world, &manager.flux_api, manager.behaviour),
             rules: Rules { behaviour: manager.behaviour, client_cache: manager.client_cache },
             queue: Queue::new(engine),
             now: Time(0),
-            events: 0,
-            hub: vec![Application::default(); world.app_ids()],
-            apps,
-            managers: (0..scenario.topology.shards.max(1)).map(|shard| Manager::new(scenario, shard)).collect(),
+            hub: Vec::new(),
+            apps: Vec::new(),
+            managers: Vec::new(),
             woken: Vec::new(),
-            leaves,
-            watches: vec![Watches::default(); clusters],
-            buckets: vec![TokenBucket::new(manager.leaf_qps_milli, manager.leaf_burst); clusters],
-            leaf_calls: vec![0; if manager.leaf_qps_milli > 0 { clusters } else { 0 }],
-            hardware: hardware(&ground),
+            leaves: Vec::new(),
+            watches: Vec::new(),
+            buckets: Vec::new(),
+            leaf_calls: Vec::new(),
+            hardware: Hardware::new(&scenario.model, Seed::new(scenario.run.seed), 0, std::iter::empty()),
             rounds: Slab::new(),
             shown: Slab::new(),
+            told: Vec::new(),
+            reports: Slab::new(),
             out: Out::new(),
             hub_objects: (0, 0),
-            hub_events: 0,
-            harness: Counts::new(),
-            ledger: Ledger::new(plan(&ground)),
             next_change: 0,
-            commits: BTreeMap::new(),
             writing: 0,
-            refused: Vec::new(),
+            sums: Sums::new(parts.rows()),
+            ledger: Ledger::new(Plan {
+                apps: 0,
+                install: Vec::new(),
+                start: Time(0),
+                window: scenario.measure.window,
+                slack: Span::ZERO,
+                shards: parts.rows() as usize,
+                managers: parts.all_managers(),
+            }),
+            part: parts.part(0),
+            parts,
             ground,
         }
     }
 
-    /// Puts the first change of the timeline into the queue.
-    pub(super) fn begin(&mut self) {
+    /// Everything is as it is before the first change of a part.
+    pub(super) fn begin(&mut self, number: u32) {
+        let (ground, part) = (self.ground, self.parts.part(number));
+        let (scenario, world) = (ground.scenario, ground.world);
+        let manager = &scenario.manager;
+        let addons = u32::try_from(world.addons().len()).unwrap_or(u32::MAX);
+        self.part = part;
+        self.now = Time(0);
+        self.queue.clear();
+        self.woken.clear();
+        (self.rounds, self.shown, self.reports) = (Slab::new(), Slab::new(), Slab::new());
+        self.told.clear();
+        self.told.resize(part.apps(), Report::default());
+        self.hub.clear();
+        self.hub.resize(part.apps(), Application::default());
+        self.apps.clear();
+        self.leaves.clear();
+        for (leaf, &cluster) in (0_u32..).zip(part.clusters) {
+            let owner = self.parts.manager_of(cluster);
+            for (addon, app) in (0_u16..).zip(world.apps_of(cluster)) {
+                self.apps.push(Managed::new(world.app_name(app).into(), owner, leaf, addon));
+            }
+            self.leaves.push(Leaf::new(ground, u64::from(cluster.0), leaf * addons));
+        }
+        let leaves = part.clusters.len();
+        self.watches.clear();
+        self.watches.resize(leaves, Watches::default());
+        self.buckets.clear();
+        self.buckets.resize(leaves, TokenBucket::new(manager.leaf_qps_milli, manager.leaf_burst));
+        self.leaf_calls.clear();
+        self.leaf_calls.resize(if manager.leaf_qps_milli > 0 { leaves } else { 0 }, 0);
+        let regions = part.clusters.iter().map(|&cluster| world.clusters().region(cluster));
+        let seed = Seed::new(scenario.run.seed);
+        let seed = if self.parts.len() > 1 { seed.child("part").entity(u64::from(number)) } else { seed };
+        self.hardware = Hardware::new(&scenario.model, seed, self.parts.managers(), regions);
+        let (first, row) = self.parts.first_manager(number);
+        self.managers.clear();
+        let managers = (0..self.parts.managers()).map(|n| Manager::new(scenario, first + n, row + n));
+        self.managers.extend(managers);
+        self.hub_objects = (0, 0);
+        (self.next_change, self.writing) = (0, 0);
+        let all = world.changes();
+        let of = |n: &u32| Some(all[*n as usize]).filter(|change| change.kind == fleet::ChangeKind::Install);
+        let install = part.changes.iter().filter_map(of);
+        let install = install.map(|change| AppId(self.parts.local(change.app)));
+        self.ledger.begin_part(number, part.apps(), install);
+        ground.flux.catalogue.rewind();
+        for (n, (at, _)) in (0..).zip(&self.parts.commits) {
+            self.queue.push(*at, Event::Commit { n });
+        }
         self.schedule_change();
+    }
+
+    /// The sources have a new commit, or chart, or digest.
+    fn commit(&self, n: u32) {
+        let (_, addon) = self.parts.commits[n as usize];
+        self.ground.flux.catalogue.commit(addon);
+    }
+
+    /// A change of this part, by its number here.
+    pub(super) fn change_of(&self, index: u32) -> fleet::Change {
+        self.ground.world.changes()[self.part.changes[index as usize] as usize]
+    }
+
+    /// How many parts the run has.
+    pub(super) const fn parts_of_run(&self) -> u32 {
+        self.parts.len()
+    }
+
+    /// When the hub of all leaves has stored a change of this part.
+    pub(super) fn stored(&self, index: u32) -> Time {
+        self.parts.stored(self.part.changes[index as usize])
+    }
+
+    /// The number of an app within this part.
+    pub(super) fn local(&self, app: AppId) -> u32 {
+        self.parts.local(app)
     }
 
     /// Lets the next event happen; false when there is none.
     pub(super) fn step(&mut self) -> bool {
         let Some((at, event)) = self.queue.pop() else { return false };
         self.now = self.now.max(at);
-        self.events += 1;
+        self.sums.events += 1;
         self.happen(event);
         while let Some(shard) = self.woken.pop() {
             self.manager_turn(shard);
@@ -165,10 +236,16 @@ impl<'a> Simulation<'a> {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Change => self.change(),
+            Event::Commit { n } => self.commit(n),
             Event::Write { index, stage, tries } => self.write(index, stage, tries),
             Event::AppSeen { app, what } => self.app_seen(app, what),
             Event::FluxSeen { app, slot, shown } => self.flux_seen(app, slot, shown),
             Event::WatchOpened { leaf, kind } => self.watch_opened(leaf, kind),
+            Event::Reported { report } => {
+                if let Some(signal) = self.reports.take(report) {
+                    self.ledger.take(signal);
+                }
+            }
             Event::ManagerTurn { shard } => {
                 let manager = &mut self.managers[shard as usize];
                 if manager.armed == Some(self.now) {
@@ -183,7 +260,7 @@ impl<'a> Simulation<'a> {
                 if self.leaves[at].armed == Some(self.now) {
                     self.leaves[at].armed = None;
                 }
-                self.leaves[at].turn(&self.ground, self.now, &mut self.out);
+                self.leaves[at].turn(self.ground, self.now, &mut self.out);
                 self.leaf_told(leaf);
             }
             Event::PassCalls { leaf, pass } => self.pass_calls(leaf, pass),
@@ -191,7 +268,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn pass_calls(&mut self, leaf: u32, pass: PassId) {
-        self.leaves[leaf as usize].serve(&self.ground, pass, self.now, &mut self.out);
+        self.leaves[leaf as usize].serve(self.ground, pass, self.now, &mut self.out);
         self.leaf_told(leaf);
     }
 
@@ -210,7 +287,7 @@ impl<'a> Simulation<'a> {
             self.tell_manager(leaf, app, slot, what);
         }
         self.out.shown = shown;
-        let next = self.leaves[leaf as usize].next_deadline(&self.ground).map(|next| next.max(self.now));
+        let next = self.leaves[leaf as usize].next_deadline(self.ground).map(|next| next.max(self.now));
         let armed = &mut self.leaves[leaf as usize].armed;
         if let Some(next) = next.filter(|next| armed.is_none_or(|armed| *next < armed)) {
             *armed = Some(next);
@@ -228,8 +305,41 @@ impl<'a> Simulation<'a> {
             let shown = self.shown.put(what);
             let (site, bytes) = (Site::Leaf(leaf), Call::new(Verb::Get, kind, (false, false)).bytes[1]);
             let sent = self.hardware.tell(site, 1, self.now, self.now);
-            let at = self.hardware.travel(site, Direction::Back, sent, bytes);
+            let at = self.travel(site, Direction::Back, sent, bytes);
             self.queue.push(at, Event::FluxSeen { app, slot, shown });
+        }
+    }
+
+    /// One way between a manager on a leaf and the API server beside it.
+    pub(super) fn way(&self) -> Span {
+        self.ground.scenario.model.network.local.scaled(1, 2)
+    }
+
+    /// When something between a manager and an API server that it works against arrives.
+    pub(super) fn travel(&mut self, site: Site, direction: Direction, at: Time, bytes: u32) -> Time {
+        if self.parts.on_leaves() { at + self.way() } else { self.hardware.travel(site, direction, at, bytes) }
+    }
+
+    /// The API server that has the Applications of an app's manager.
+    pub(super) fn home_site(&self, app: u32) -> Site {
+        if self.parts.on_leaves() { Site::Leaf(self.apps[app as usize].leaf) } else { Site::Hub }
+    }
+
+    /// Which kind of API server that is.
+    pub(super) const fn home(&self) -> Target {
+        if self.parts.on_leaves() { Target::Leaf } else { Target::Hub }
+    }
+
+    /// An Application appeared, or is gone.
+    pub(super) fn count_application(&mut self, came: bool) {
+        if self.parts.on_leaves() {
+            return self.out.object(came);
+        }
+        if came {
+            self.hub_objects.0 += 1;
+            self.hub_objects.1 = self.hub_objects.1.max(self.hub_objects.0);
+        } else {
+            self.hub_objects.0 -= 1;
         }
     }
 
@@ -238,80 +348,61 @@ impl<'a> Simulation<'a> {
         let application = &self.hub[app as usize];
         let (news, status) = (application.news(), application.status);
         let what = super::digest::print(&(news.generation, news.gone, news.deleting, status));
-        self.out.digest.note(done, u64::from(app), what);
-        self.ledger.take(Signal::AppCommitted {
-            app: AppId(app),
-            at: done,
-            generation: u64::from(news.generation),
-            deleted: news.gone,
+        self.out.digest.note(done, u64::from(self.part.app(app).0), what);
+        let report = Report {
             health: health(status.health),
             sync: sync(status.sync),
             compared: status.compared_to.0,
             revision: status.revision.0,
-        });
+            gone: news.gone,
+        };
+        if self.parts.on_leaves() {
+            self.report(app, report, done);
+        } else {
+            self.ledger.take(report.signal(app, done, u64::from(news.generation)));
+        }
+        let (site, watchers) = (self.home_site(app), self.managers.len() as u64);
         self.managers.iter_mut().for_each(|manager| manager.watch_events += 1);
-        self.hub_events += self.managers.len() as u64;
-        let told = self.hardware.tell(Site::Hub, self.managers.len() as u64, self.now, self.now).max(done);
+        self.sums.hub_events += if site == Site::Hub { watchers } else { 0 };
+        let told = self.hardware.tell(site, watchers, self.now, self.now).max(done);
         let bytes = Call::new(Verb::Get, Kind::APPLICATION, (false, false)).bytes[1];
-        let at = self.hardware.travel(Site::Hub, Direction::Back, told, bytes);
+        let at = self.travel(site, Direction::Back, told, bytes);
         self.queue.push(at, Event::AppSeen { app, what: news });
     }
 
-    /// What it came to.
-    pub(super) fn end(self, ending: Ending, state: bool) -> Outcome {
-        let known = |shard: u32| self.apps.iter().filter(move |app| app.shard == shard && app.is_ours());
-        let cached = |app: &Managed| app.cached.iter().flatten().count() as u64;
-        let managers = (0..).zip(&self.managers).map(|(shard, manager)| ManagerOutcome {
-            calls: manager.counts.tally(),
-            watches: manager.watches,
-            watch_events: manager.watch_events,
-            apps: known(shard).count() as u64,
-            objects: known(shard).map(|app| 1 + cached(app)).sum(),
-            cpu: self.hardware.thought(shard),
-        });
-        Outcome {
-            ending,
-            digest: self.out.digest.value(),
-            events: self.events,
-            simulated: self.now.since(Time(0)),
-            harness: self.harness.tally(),
-            controllers: self.out.counts.tally(),
-            managers: managers.collect(),
-            objects: [self.hub_objects.1, self.out.objects.1],
-            used: self.used(),
-            spent: self.hardware.spent(self.out.counts.tally().total()),
-            hub_events: self.hub_events,
-            state: state.then(|| self.objects()),
-            refused: self.refused,
-            measured: self.ledger.finish(self.now),
+    /// The part ended: what it came to is added to that of the parts before.
+    pub(super) fn end(&mut self, ending: &Ending, state: bool) {
+        let part = self.part;
+        self.ledger.close_part(self.now, |app| part.app(app.0));
+        self.sums.ended(ending, self.now.since(Time(0)));
+        self.sums.objects[0] += self.hub_objects.1;
+        self.sums.objects[1] += std::mem::take(&mut self.out.objects).1;
+        for app in self.apps.iter().filter(|app| app.is_ours()) {
+            let row = &mut self.sums.rows[self.managers[app.shard as usize].row as usize];
+            row.apps += 1;
+            row.objects += 1 + app.cached.iter().flatten().count() as u64;
+        }
+        for (n, manager) in (0..).zip(&self.managers) {
+            let row = &mut self.sums.rows[manager.row as usize];
+            row.managers += 1;
+            row.watches += manager.watches;
+            row.watch_events += manager.watch_events;
+            row.cpu += self.hardware.thought(n);
+        }
+        self.add_used();
+        if state {
+            self.keep_objects();
         }
     }
 
-    /// What was used of everything, client-side limiters included.
-    fn used(&self) -> Vec<Used> {
-        let span = self.now.since(Time(0));
-        let mut all = self.hardware.used(span);
-        let tokens = |calls: u64, qps_milli: u64| {
-            let most = u128::from(qps_milli) * u128::from(span.0) / 1_000_000_000_000;
-            u64::try_from(u128::from(calls) * 1_000_000 / most.max(1)).unwrap_or(u64::MAX)
-        };
-        let manager = &self.ground.scenario.manager;
-        for (n, one) in self.managers.iter().enumerate().filter(|_| manager.hub_qps_milli > 0) {
-            let tally = one.counts.tally();
-            let calls = tally.iter().filter(|(key, _)| key.target == Target::Hub).map(|(_, n)| n).sum();
-            let ppm = tokens(calls, manager.hub_qps_milli);
-            all.push(Used { what: "hub-qps", whose: format!("manager-{n}"), ppm });
-        }
-        if let Some(most) = self.leaf_calls.iter().max() {
-            let ppm = tokens(u64::from(*most), manager.leaf_qps_milli);
-            all.push(Used { what: "leaf-qps", whose: "managers".to_owned(), ppm });
-        }
-        all
+    /// What all parts came to.
+    pub(super) fn into_sums(self) -> Sums {
+        Sums { controllers: self.out.counts, digest: self.out.digest, books: self.ledger.into_books(), ..self.sums }
     }
 
     /// Whether the timeline was played, every change is done and every app healthy.
     pub(super) fn is_settled(&self) -> bool {
-        self.next_change >= self.ground.world.changes().len() && self.writing == 0 && self.ledger.is_settled()
+        self.next_change >= self.part.changes.len() && self.writing == 0 && self.ledger.is_settled()
     }
 }
 
@@ -322,25 +413,6 @@ fn health(health: Option<crate::reconcile::Health>) -> crate::measure::Health {
 
 fn sync(sync: crate::reconcile::Sync) -> crate::measure::Sync {
     crate::measure::Sync::from_word(sync.word())
-}
-
-/// What the scenario runs on.
-fn hardware(ground: &Ground<'_>) -> Hardware {
-    let (scenario, clusters) = (ground.scenario, ground.world.clusters());
-    let regions = clusters.ids().map(|id| clusters.region(id));
-    Hardware::new(&scenario.model, Seed::new(scenario.run.seed), scenario.topology.shards.max(1), regions)
-}
-
-fn plan(ground: &Ground<'_>) -> Plan {
-    let installs = ground.world.changes().iter().filter(|c| c.kind == fleet::ChangeKind::Install);
-    Plan {
-        apps: ground.world.app_ids(),
-        install: installs.map(|c| c.app).collect(),
-        start: Time(0),
-        window: ground.scenario.measure.window,
-        slack: Span::ZERO,
-        shards: ground.scenario.topology.shards as usize,
-    }
 }
 
 /// What a change must bring about, at this moment.

@@ -23,7 +23,7 @@ impl Draws {
     }
 }
 
-/// A scenario: one to six clusters, one to three add-ons of any delivery, up to five steps of any kind.
+/// A scenario: any topology, one to six clusters, one to three add-ons of any delivery, up to five steps of any kind.
 fn drawn(seed: u64) -> String {
     let mut draws = Draws(Seed::new(seed).child("swarm"), 0);
     let mut text =
@@ -59,6 +59,7 @@ fn drawn(seed: u64) -> String {
             "    - {{ name: addon-{n}, source: {{ {source} }}, versions: ['1.0.0', '1.1.0'], interval: {interval}{wait}{depends}{mend}{values} }}"
         );
     }
+    let _ = writeln!(text, "  topology: {}", topology(&mut draws, clusters));
     let _ = writeln!(text, "  manager: {{ concurrency: {}, behaviour: fixed }}", 1 + draws.below(4));
     text.push_str("  timeline:\n    - { at: 0s, change: { install: { waves: 2, waveGap: 300ms } } }\n");
     let mut upgraded = Vec::new();
@@ -92,6 +93,17 @@ fn drawn(seed: u64) -> String {
     let _ =
         writeln!(text, "  run: {{ seed: {}, timeout: 30m, workloadReady: {{ {ready} }}, {flux} }}", seed % 1_000_000);
     text
+}
+
+fn topology(draws: &mut Draws, clusters: u64) -> String {
+    match draws.below(6) {
+        0 => "{ kind: hub-and-spoke }".to_owned(),
+        1 if clusters > 1 => {
+            format!("{{ kind: cells, shards: 2, scheme: {} }}", draws.one(&["round-robin", "rendezvous"]))
+        }
+        2 if clusters > 1 => "{ kind: sharded, shards: 2, scheme: round-robin }".to_owned(),
+        _ => "{ kind: single }".to_owned(),
+    }
 }
 
 /// The names of the objects of a kind on a cluster.

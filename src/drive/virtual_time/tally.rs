@@ -40,6 +40,13 @@ impl Counts {
         self.table[(row * 4 + usize::from(flags.0) * 2 + usize::from(flags.1)) * CODES.len() + code] += 1;
     }
 
+    /// Adds the calls of others.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (ours, theirs) in self.table.iter_mut().zip(&other.table) {
+            *ours += theirs;
+        }
+    }
+
     /// The same in the words of the record.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally::default();

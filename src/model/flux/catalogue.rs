@@ -113,6 +113,11 @@ impl Catalogue {
         self.log.write().push(addon);
     }
 
+    /// As if there had never been a commit.
+    pub fn rewind(&self) {
+        self.log.write().clear();
+    }
+
     /// How many commits there were in all.
     #[must_use]
     pub fn commits(&self) -> usize {

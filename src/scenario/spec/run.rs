@@ -13,6 +13,8 @@ pub(crate) struct Run {
     pub(crate) seed: u64,
     /// The run is given up after so long (exit code 4).
     pub(crate) timeout: Span,
+    /// The run goes on until then, however early everything is settled; 0s: it ends as soon as it is.
+    pub(crate) duration: Span,
     /// Applications that the harness creates or changes at the same time.
     #[schemars(range(min = 1, max = 100_000))]
     pub(crate) driver_concurrency: u32,
@@ -31,6 +33,7 @@ impl Default for Run {
         Self {
             seed: 1,
             timeout: Span::from_secs(300),
+            duration: Span::ZERO,
             driver_concurrency: 32,
             tls: true,
             flux: Flux::default(),

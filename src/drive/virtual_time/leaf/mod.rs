@@ -59,7 +59,8 @@ impl Out {
         }
     }
 
-    fn object(&mut self, came: bool) {
+    /// An object appeared, or is gone.
+    pub(super) fn object(&mut self, came: bool) {
         if came {
             self.objects.0 += 1;
             self.objects.1 = self.objects.1.max(self.objects.0);
@@ -73,7 +74,9 @@ impl Out {
 pub(super) struct Leaf {
     pub(super) controllers: Controllers,
     workloads: Workloads,
-    /// Its first app; the others follow by add-on.
+    /// Its number in the whole run.
+    id: u64,
+    /// Its first app within its part; the others follow by add-on.
     first_app: u32,
     /// By the controllers' slot.
     heads: Vec<Option<Head>>,
@@ -101,6 +104,7 @@ impl Leaf {
         Self {
             controllers: Controllers::new(&ground.flux, id),
             workloads: Workloads::new(ground.flux.seed.entity(id), ground.scenario.run.workload_ready),
+            id,
             first_app,
             heads: Vec::new(),
             slots: vec![[None; 2]; ground.world.addons().len()],
@@ -197,7 +201,7 @@ impl Leaf {
 
     /// A number for an object of this leaf, no other's.
     fn entity(&self, n: u32) -> u64 {
-        u64::from(self.first_app) << 24 | u64::from(n)
+        self.id << 24 | u64::from(n)
     }
 
     /// What a manager sees of an app's object.
