@@ -5,7 +5,7 @@ use crate::clock;
 use crate::drive::live::manager::{self, Counted, Settings, Share};
 use crate::drive::live::net;
 use crate::drive::live::reporter::Reporter;
-use crate::scenario::{Behaviour, FluxApi, Manager, Scheme};
+use crate::scenario::{Behaviour, FluxApi, Manager, ManagerKind, Scheme};
 use crate::seed::Seed;
 use crate::units::Span;
 use std::io::Write;
@@ -169,6 +169,7 @@ fn settings(args: Args, hub: kube::Config) -> Settings {
         reporter: Reporter::silent(),
         app_ids: None,
         manager: Manager {
+            kind: ManagerKind::Loopback,
             behaviour: match args.behaviour {
                 BehaviourName::Fixed => Behaviour::Fixed,
                 BehaviourName::Faithful => Behaviour::Faithful,

@@ -9,7 +9,7 @@ use crate::drive::live::budget::TooMuch;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
 use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
-use crate::scenario::{self, Expect, Scenario};
+use crate::scenario::{self, Expect, ManagerKind, Scenario};
 use crate::topology::Layout;
 use crate::units::Span;
 use crate::{clock, report};
@@ -29,6 +29,13 @@ enum ClockArg {
     Real,
     /// Simulated time: the same reconciler and rules, no sockets, a digest that is always the same
     Virtual,
+}
+
+/// The managers of a scenario exist as a model alone.
+#[derive(Debug, thiserror::Error)]
+#[error("manager.kind `{kind}` is simulated only; add --clock virtual, or let it be `loopback`")]
+struct SimulatedOnly {
+    kind: &'static str,
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,6 +75,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let world = Arc::new(World::generate(&scenario));
     if matches!(args.clock, ClockArg::Virtual) {
         return simulated::run(args, &scenario, &world);
+    }
+    if scenario.manager.kind != ManagerKind::Loopback {
+        let kind = scenario.manager.kind.name();
+        return Err(Failure::input(miette::Report::from_err(SimulatedOnly { kind })));
     }
     live::fits(&scenario, &world).map_err(too_much)?;
     let started = clock::unix();
@@ -142,6 +153,7 @@ fn deliver(
         shutdown: outcome.shutdown,
         used: &[],
         assumptions: &[],
+        limits: &[],
     };
     let record = record::finish(begun, scenario, &ran);
     if let Some(state) = &outcome.state {

@@ -18,6 +18,10 @@ pub fn simulate(
     threads: usize,
     progress: &mut (dyn FnMut(Progress, Span) -> ControlFlow<()> + Send),
 ) -> Outcome {
+    if scenario.manager.kind.argo().is_some() {
+        // One hub and its controllers are one part.
+        return super::virtual_time::run(scenario, world, options, progress);
+    }
     let play = Play::new(scenario, world, options);
     let threads = threads.clamp(1, play.parts() as usize);
     let (next, enough) = (AtomicU32::new(0), AtomicBool::new(false));

@@ -61,6 +61,7 @@ pub(crate) fn addon(name: &str, delivery: Delivery) -> Addon {
         interval: None,
         wait: true,
         drift_detection: false,
+        automated: true,
         self_heal: true,
         cascade_delete: true,
     }
@@ -95,6 +96,7 @@ pub(crate) fn scenario(clusters: u32, addons: Vec<Addon>, timeline: Vec<Step>) -
 
 fn manager() -> Manager {
     Manager {
+        kind: crate::scenario::ManagerKind::Loopback,
         behaviour: Behaviour::Fixed,
         concurrency: 20,
         hub_qps_milli: 0,
@@ -127,6 +129,8 @@ fn run() -> Run {
             backoff_max: Span::from_secs(900),
             fetch: Delay::Fixed(Span::ZERO),
             build: Delay::Fixed(Span::ZERO),
+            build_lock: false,
+            deployments: (0, 1),
         },
         workload_ready: Delay::Fixed(Span::ZERO),
         history_bytes: 512 << 20,

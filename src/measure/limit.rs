@@ -42,6 +42,12 @@ pub fn find(
     candidates.extend(workers(outcome, busy, concurrency));
     candidates.extend(throttling(outcome));
     candidates.extend(used.iter().cloned());
+    most(&candidates)
+}
+
+/// The one of several that was used most, if it was used up.
+#[must_use]
+pub fn most(candidates: &[Limit]) -> Limit {
     let most = candidates.iter().max_by(|a, b| a.share.total_cmp(&b.share));
     match most {
         Some(limit) if limit.share >= LIMITING => limit.clone(),

@@ -4,6 +4,7 @@
 //! a clock, a socket or JSON inside a machine; the translators beside them ([`flux::spec`], `flux::render`) read and
 //! write the documents that rims exchange with an API server.
 
+pub mod argo;
 pub mod flux;
 pub mod hardware;
 pub mod machine;

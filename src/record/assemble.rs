@@ -58,6 +58,8 @@ pub struct Ran<'a> {
     pub used: &'a [limit::Limit],
     /// What was taken for granted beside what the scenario says.
     pub assumptions: &'a [Assumption],
+    /// What was used up and how far, where the driver knows better than the ledger; else none.
+    pub limits: &'a [limit::Limit],
 }
 
 /// The record of a run that starts at `started` (nanoseconds since 1970): partial until [`finish`].
@@ -77,7 +79,10 @@ pub fn begin(scenario: &Scenario, started: Time, clock: Clock, observer: Observe
         seed: scenario.run.seed,
         clock,
         topology: topology(scenario),
-        manager: ManagerKind { kind: "loopback".to_owned(), behaviour: behaviour(scenario).to_owned() },
+        manager: ManagerKind {
+            kind: scenario.manager.kind.name().to_owned(),
+            behaviour: behaviour(scenario).to_owned(),
+        },
         backend: match scenario.backend {
             Backend::Mock => "mock".to_owned(),
         },
@@ -141,7 +146,10 @@ pub fn finish(begun: RunRecord, scenario: &Scenario, ran: &Ran<'_>) -> RunRecord
         generator_lag: Latency::new(outcome.lag.quantiles(), Provenance::Measured),
         processes,
         managers: managers(ran, begun.provenance),
-        limit: Some(limit::find(outcome, &usages, host, ran.used, busy, scenario.manager.concurrency)),
+        limit: Some(match ran.limits {
+            [] => limit::find(outcome, &usages, host, ran.used, busy, scenario.manager.concurrency),
+            known => limit::most(known),
+        }),
         assumptions: begun.assumptions.iter().chain(ran.assumptions).cloned().collect(),
         host: ran.host.clone(),
         warnings: warnings.iter().map(warning).collect(),

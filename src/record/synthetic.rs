@@ -187,6 +187,7 @@ pub(crate) fn ran<'a>(outcome: &'a Outcome, processes: &'a [(Usage, Figures)]) -
         shutdown: Span::from_millis(210),
         used: &[],
         assumptions: &[],
+        limits: &[],
     }
 }
 

@@ -125,6 +125,8 @@ pub struct Addon {
     pub wait: bool,
     /// `spec.driftDetection.mode: enabled` of the HelmRelease. Flamingo leaves it off.
     pub drift_detection: bool,
+    /// `syncPolicy.automated`.
+    pub automated: bool,
     /// `syncPolicy.automated.selfHeal`.
     pub self_heal: bool,
     /// The Application carries `resources-finalizer.argocd.argoproj.io`.
@@ -211,9 +213,77 @@ pub struct VersionRange {
     pub max: u32,
 }
 
+/// What the managers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManagerKind {
+    /// Ours.
+    Loopback,
+    /// Argo CD's application-controller.
+    Argocd(Argo),
+    /// The same with the loopback step.
+    Flamingo(Argo),
+    /// None: Flux objects are written by hand.
+    Flux,
+}
+
+impl ManagerKind {
+    /// Its name in scenarios and records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Argocd(_) => "argocd",
+            Self::Flamingo(_) => "flamingo",
+            Self::Flux => "flux",
+        }
+    }
+
+    /// What is particular to Argo CD.
+    #[must_use]
+    pub const fn argo(self) -> Option<Argo> {
+        match self {
+            Self::Argocd(argo) | Self::Flamingo(argo) => Some(argo),
+            Self::Loopback | Self::Flux => None,
+        }
+    }
+}
+
+/// What is particular to Argo CD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argo {
+    /// Which release.
+    pub version: ArgoVersion,
+    /// Operations at the same time.
+    pub operations: u32,
+    /// kubectl runs at the same time.
+    pub kubectl: u32,
+    /// Machines that the managers are spread over; 0 is one for each.
+    pub nodes: u32,
+}
+
+impl Default for Argo {
+    /// Argo CD 3.2 as it is shipped.
+    fn default() -> Self {
+        Self { version: ArgoVersion::V3, operations: 10, kubectl: 20, nodes: 0 }
+    }
+}
+
+/// Releases of Argo CD that behave differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ArgoVersion {
+    /// 2.8 to 2.14.
+    V2,
+    /// 3.2 to 3.5.
+    V3,
+    /// 3.6.
+    V36,
+}
+
 /// How the managers behave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manager {
+    /// What they are.
+    pub kind: ManagerKind,
     /// Ours mended or the original with its defects.
     pub behaviour: Behaviour,
     /// Rounds at the same time, per manager.
@@ -441,6 +511,10 @@ pub struct Flux {
     pub fetch: Delay,
     /// Time to build or render the manifests.
     pub build: Delay,
+    /// Kustomizations are built one after the other.
+    pub build_lock: bool,
+    /// Calls per second of the deployment controller in thousandths, 0 for no limit, and its burst.
+    pub deployments: (u64, u32),
 }
 
 /// A length of time drawn per event.

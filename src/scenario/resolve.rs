@@ -1,16 +1,20 @@
 //! What was written -> what it means. Comes after the rules, so every reference leads somewhere.
 
+mod instances;
 mod prices;
 
 use super::model::{self, Action, Scenario};
 use super::spec::{self, Change};
 use crate::ids::AddonId;
-use crate::units::Span;
+use crate::units::{Rate, Span};
 use sha2::{Digest, Sha256};
 
 /// The meaning of a file that passed every check.
 pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
     fill(&mut file);
+    let hash = hash(&file);
+    let effective = serde_saphyr::to_string(&file).unwrap_or_default();
+    instances::expand(&mut file.spec);
     let spec = &file.spec;
     let names: Vec<&str> = spec.addons.iter().map(|addon| addon.name.0.as_str()).collect();
     let mut timeline: Vec<model::Step> =
@@ -18,9 +22,9 @@ pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
     timeline.sort_by_key(|step| step.at);
     Scenario {
         name: file.metadata.name.0.clone(),
-        hash: hash(&file),
+        hash,
         set: sets.to_vec(),
-        effective: serde_saphyr::to_string(&file).unwrap_or_default(),
+        effective,
         fleet: fleet(&spec.fleet),
         addons: spec.addons.iter().map(|addon| self::addon(addon, &names)).collect(),
         topology: topology(&spec.topology, &names),
@@ -40,12 +44,29 @@ pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
 fn fill(file: &mut spec::File) {
     let names: Vec<String> = file.spec.addons.iter().map(|addon| addon.name.0.clone()).collect();
     for addon in &mut file.spec.addons {
-        addon.namespace.get_or_insert_with(|| addon.name.clone());
+        // Without a word each instance has a namespace of its own.
+        if addon.instances == 1 {
+            addon.namespace.get_or_insert_with(|| addon.name.clone());
+        }
         match (addon.mode, &addon.source) {
             (spec::Mode::Ordinary, _) => {}
             (_, spec::Source::Helm { .. }) => _ = addon.drift_detection.get_or_insert(false),
             _ => _ = addon.wait.get_or_insert(true),
         }
+    }
+    let manager = &mut file.spec.manager;
+    if manager.kind == spec::ManagerKind::Flamingo {
+        // The original is what is simulated.
+        manager.behaviour = spec::Behaviour::Faithful;
+    }
+    if manager.kind.is_argo() {
+        file.spec.model.manager.cores.get_or_insert(4.0);
+        manager.version.get_or_insert_default();
+        manager.operations.get_or_insert(10);
+        manager.kubectl.get_or_insert(20);
+        manager.hub.get_or_insert(spec::Limit { qps: Rate { milli: 50_000 }, burst: 100 });
+    } else {
+        manager.hub.get_or_insert_default();
     }
     for step in &mut file.spec.timeline {
         if let Some(Change::Install { addons, .. }) = &mut step.change
@@ -118,6 +139,7 @@ fn addon(addon: &spec::Addon, names: &[&str]) -> model::Addon {
         interval: addon.interval,
         wait: addon.wait.unwrap_or(true),
         drift_detection: addon.drift_detection.unwrap_or(false),
+        automated: addon.automated,
         self_heal: addon.self_heal,
         cascade_delete: addon.cascade_delete,
     }
@@ -183,15 +205,16 @@ fn pin(manual: &spec::Manual) -> model::Pin {
 }
 
 fn manager(manager: &spec::Manager) -> model::Manager {
-    let spec::ManagerKind::Loopback = manager.kind;
+    let hub = manager.hub.clone().unwrap_or_default();
     model::Manager {
+        kind: kind(manager),
         behaviour: match manager.behaviour {
             spec::Behaviour::Fixed => model::Behaviour::Fixed,
             spec::Behaviour::Faithful => model::Behaviour::Faithful,
         },
         concurrency: manager.concurrency,
-        hub_qps_milli: manager.hub.qps.milli,
-        hub_burst: manager.hub.burst,
+        hub_qps_milli: hub.qps.milli,
+        hub_burst: hub.burst,
         leaf_qps_milli: manager.leaf.qps.milli,
         leaf_burst: manager.leaf.burst,
         resync: manager.resync,
@@ -205,6 +228,25 @@ fn manager(manager: &spec::Manager) -> model::Manager {
             helm: manager.flux_api.helm.0.clone(),
         },
         connections: manager.connections,
+    }
+}
+
+fn kind(manager: &spec::Manager) -> model::ManagerKind {
+    let argo = model::Argo {
+        version: match manager.version.unwrap_or_default() {
+            spec::ArgoVersion::V2 => model::ArgoVersion::V2,
+            spec::ArgoVersion::V3 => model::ArgoVersion::V3,
+            spec::ArgoVersion::V36 => model::ArgoVersion::V36,
+        },
+        operations: manager.operations.unwrap_or(10),
+        kubectl: manager.kubectl.unwrap_or(20),
+        nodes: manager.nodes.unwrap_or(0),
+    };
+    match manager.kind {
+        spec::ManagerKind::Loopback => model::ManagerKind::Loopback,
+        spec::ManagerKind::Argocd => model::ManagerKind::Argocd(argo),
+        spec::ManagerKind::Flamingo => model::ManagerKind::Flamingo(argo),
+        spec::ManagerKind::Flux => model::ManagerKind::Flux,
     }
 }
 
@@ -224,6 +266,8 @@ fn run(run: &spec::Run) -> model::Run {
             backoff_max: run.flux.backoff_max,
             fetch: delay(&run.flux.fetch),
             build: delay(&run.flux.build),
+            build_lock: run.flux.build_lock,
+            deployments: run.flux.deployments.as_ref().map_or((0, 1), |limit| (limit.qps.milli, limit.burst)),
         },
         workload_ready: delay(&run.workload_ready),
         history_bytes: run.history.0,

@@ -11,7 +11,7 @@ mod topology;
 use super::errors::Finding;
 use super::model::label;
 use super::shape::{did_you_mean, nearest};
-use super::spec::{Delay, Spec, TopologyKind};
+use super::spec::{Delay, ManagerKind, Spec, TopologyKind};
 use crate::units::Span;
 use std::collections::BTreeSet;
 
@@ -94,6 +94,7 @@ const WAIT_MIN: Span = Span::from_millis(1);
 
 fn manager(spec: &Spec, findings: &mut Vec<Finding>) {
     let manager = &spec.manager;
+    kinds(spec, findings);
     at_least("spec.manager.resync", manager.resync, Span::from_secs(1), findings);
     at_least("spec.manager.backoffBase", manager.backoff_base, WAIT_MIN, findings);
     ordered("spec.manager", ["backoffBase", "backoffMax"], [manager.backoff_base, manager.backoff_max], findings);
@@ -109,6 +110,40 @@ fn manager(spec: &Spec, findings: &mut Vec<Finding>) {
             let message = format!("Flux serves no `{version}` of its {key} API");
             findings.push(Finding::error("unknown-reference", &path, message).hint(did_you_mean(None, versions)));
         }
+    }
+}
+
+/// Keys that mean something to some kinds of managers alone.
+fn kinds(spec: &Spec, findings: &mut Vec<Finding>) {
+    let manager = &spec.manager;
+    let mut contradict = |path: String, message: &str, hint: &str| {
+        let finding = Finding::error("contradiction", &at(path), message).of_key().about("spec.manager.kind");
+        findings.push(finding.hint(hint));
+    };
+    if !manager.kind.is_argo() {
+        for (key, given) in [
+            ("version", manager.version.is_some()),
+            ("operations", manager.operations.is_some()),
+            ("kubectl", manager.kubectl.is_some()),
+            ("nodes", manager.nodes.is_some()),
+        ] {
+            if given {
+                let message = format!("`{key}` is a setting of Argo CD, and this manager is none");
+                contradict(format!("spec.manager.{key}"), &message, "remove it, or let `manager.kind` be `argocd`");
+            }
+        }
+        for (index, addon) in spec.addons.iter().enumerate().filter(|(_, addon)| !addon.automated) {
+            let message =
+                format!("only Argo CD syncs by hand, and `{}` has no other way to be installed", addon.name.0);
+            contradict(format!("spec.addons.{index}.automated"), &message, "remove it");
+        }
+    }
+    if manager.kind != ManagerKind::Loopback
+        && !matches!(spec.topology.kind, TopologyKind::Single | TopologyKind::Sharded)
+    {
+        let message = "only our own manager is simulated in this topology";
+        let finding = Finding::error("not-in-this-version", &at("spec.topology.kind"), message);
+        findings.push(finding.about("spec.manager.kind").hint("let it be `single` or `sharded`"));
     }
 }
 

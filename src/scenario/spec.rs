@@ -186,11 +186,30 @@ pub(super) struct Manager {
     pub(super) kind: ManagerKind,
     /// Mended, or the original with its defects.
     pub(super) behaviour: Behaviour,
+    /// The release of Argo CD that is simulated. Only for `argocd` and `flamingo`; 3.2 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<ArgoVersion>,
     /// Rounds at the same time, per manager. Argo CD's default is 20 (`--status-processors`).
     #[schemars(range(min = 1, max = 100_000))]
     pub(super) concurrency: u32,
-    /// Calls to the hub, per manager. Argo CD's default is 50/s with a burst of 100.
-    pub(super) hub: Limit,
+    /// Operations at the same time, per manager (`--operation-processors`). Only for `argocd` and `flamingo`; 10 by
+    /// default.
+    #[schemars(range(min = 1, max = 100_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) operations: Option<u32>,
+    /// kubectl runs at the same time, per manager (`--kubectl-parallelism-limit`). Only for `argocd` and `flamingo`; 20 by
+    /// default.
+    #[schemars(range(min = 1, max = 100_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kubectl: Option<u32>,
+    /// Machines that the managers are spread over, one after the other. Only for `argocd` and `flamingo`; one for each by
+    /// default.
+    #[schemars(range(min = 1, max = 10_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) nodes: Option<u32>,
+    /// Calls to the hub, per manager. Unlimited by default; for `argocd` and `flamingo` Argo CD's 50/s with a burst of 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hub: Option<Limit>,
     /// Calls to each leaf, per manager.
     pub(super) leaf: Limit,
     /// Every app is looked at again after so long. Argo CD's default is 120s.
@@ -215,8 +234,12 @@ impl Default for Manager {
         Self {
             kind: ManagerKind::Loopback,
             behaviour: Behaviour::Fixed,
+            version: None,
             concurrency: 20,
-            hub: Limit::default(),
+            operations: None,
+            kubectl: None,
+            nodes: None,
+            hub: None,
             leaf: Limit::default(),
             resync: Span::from_secs(120),
             resync_jitter: Span::from_secs(60),
@@ -231,11 +254,39 @@ impl Default for Manager {
 }
 
 /// What the managers are.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum ManagerKind {
     /// Ours: Flamingo's loopback reconciliation and nothing else.
     Loopback,
+    /// Argo CD's application-controller: it renders and applies all objects itself. Simulated only.
+    Argocd,
+    /// Argo CD with Flamingo's loopback step: Flux on the clusters installs what Applications name. Simulated only.
+    Flamingo,
+    /// Nobody: Flux objects are written to the clusters by hand, and Flux alone does the rest. Simulated only.
+    Flux,
+}
+
+impl ManagerKind {
+    /// Whether it is an Argo CD.
+    pub(super) const fn is_argo(self) -> bool {
+        matches!(self, Self::Argocd | Self::Flamingo)
+    }
+}
+
+/// Releases of Argo CD that behave differently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(super) enum ArgoVersion {
+    /// 2.8 to 2.14.
+    #[serde(rename = "2.8")]
+    V2,
+    /// 3.2 to 3.5.
+    #[default]
+    #[serde(rename = "3.2")]
+    V3,
+    /// 3.6.
+    #[serde(rename = "3.6")]
+    V36,
 }
 
 /// Mended, or the original with its defects.

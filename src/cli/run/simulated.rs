@@ -11,6 +11,7 @@ use crate::measure::host::{self, HostWatch};
 use crate::measure::limit::Limit;
 use crate::measure::process::{Usage, Watched};
 use crate::measure::{Figures, Role};
+use crate::model::argo::costs::Costs;
 use crate::model::hardware::Used;
 use crate::model::prices::{self, Constant, Known};
 use crate::record::{self, Assumption, AssumptionKind, FileKind, Folder, Ran, Reason};
@@ -48,7 +49,11 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
     // Our own readings cannot fail while we run.
     let _ = own.sample(clock::now());
     let processes = processes(scenario, world, &outcome, own);
-    let assumptions: Vec<Assumption> = prices::constants(&scenario.model).into_iter().map(assumption).collect();
+    let mut constants = prices::constants(&scenario.model);
+    if scenario.manager.kind.argo().is_some() {
+        constants.extend(Costs::default().constants());
+    }
+    let assumptions: Vec<Assumption> = constants.into_iter().map(assumption).collect();
     let used: Vec<Limit> = outcome.used.iter().map(|used| limit(used, outcome.simulated)).collect();
     let ran = Ran {
         cut_short: cut_short(&outcome.ending),
@@ -70,6 +75,7 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
         shutdown: Span::ZERO,
         used: &used,
         assumptions: &assumptions,
+        limits: &outcome.limits,
     };
     let record = record::finish(begun, scenario, &ran);
     if let Some(state) = &outcome.state {
@@ -121,6 +127,9 @@ fn own_pid() -> i32 {
 
 /// The processes of a real run and what they would have cost; our own as it was measured.
 fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Watched) -> Vec<(Usage, Figures)> {
+    if !outcome.bills.is_empty() {
+        return billed(outcome, own);
+    }
     let memory = &scenario.model.memory;
     let mut served = outcome.harness.clone();
     served.merge(&outcome.controllers);
@@ -157,6 +166,34 @@ fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Watched
     all.extend(outcome.above.iter().map(|did| manager(scenario, "management".to_owned(), did)));
     let named = |(n, did)| manager(scenario, format!("manager-{n}"), did);
     all.extend(outcome.managers.iter().enumerate().map(named));
+    all.extend(own.usage().into_iter().map(|usage| (usage, Figures::of_tally(&outcome.harness))));
+    all
+}
+
+/// The same where the simulation kept account itself.
+fn billed(outcome: &Outcome, own: Watched) -> Vec<(Usage, Figures)> {
+    let mut managers = outcome.managers.iter();
+    let bill = |bill: &virtual_time::Bill| {
+        let did = if bill.name.starts_with("manager-") { managers.next() } else { None };
+        let figures = match (did, bill.role) {
+            (Some(did), _) => Figures {
+                watches_max: Some(did.watches),
+                cached_objects_max: Some(did.objects),
+                watch_events: did.watch_events,
+                ..Figures::of_tally(&did.calls)
+            },
+            (None, Role::Hub) => {
+                let mut served = outcome.harness.clone();
+                outcome.managers.iter().for_each(|manager| served.merge(&manager.calls));
+                Figures { watch_events: outcome.hub_events, ..Figures::of_tally(&of(&served, Target::Hub)) }
+            }
+            (None, _) => Figures::default(),
+        };
+        (modelled(bill.name.clone(), bill.role, bill.cpu, bill.memory), figures)
+    };
+    let mut all: Vec<_> = outcome.bills.iter().map(bill).collect();
+    let figures = Figures::of_tally(&outcome.controllers);
+    all.push((modelled("flux-model".to_owned(), Role::FluxModel, Span::ZERO, None), figures));
     all.extend(own.usage().into_iter().map(|usage| (usage, Figures::of_tally(&outcome.harness))));
     all
 }

@@ -23,6 +23,7 @@
 //! Measured (`ten-thousand --clock virtual`, release, one core): 3.4 M events and 2.56 M calls in 2.2 s of CPU, 249 MiB.
 //! From 1,000 to 20,000 clusters 330 to 240 us of CPU per cluster, and 24 KB beside the 40 MB of an empty process.
 
+mod argo;
 mod changes;
 mod digest;
 mod event;
@@ -48,10 +49,12 @@ mod tests;
 
 use crate::calls::Tally;
 use crate::fleet::World;
+use crate::measure::limit::Limit;
 use crate::measure::{self, Progress};
 use crate::model::hardware::Used;
-use crate::scenario::{Action, Scenario, TopologyKind};
+use crate::scenario::{Action, Mode, Scenario, TopologyKind};
 use crate::units::{Span, Time};
+pub use argo::Bill;
 use ground::Ground;
 use parts::Parts;
 pub use queue::Engine;
@@ -118,6 +121,10 @@ pub struct Outcome {
     pub state: Option<serde_json::Value>,
     /// Changes that were refused, in words.
     pub refused: Vec<String>,
+    /// What was used up and how far, beside what the ledger can tell.
+    pub limits: Vec<Limit>,
+    /// What processes of a real run would have cost, where the simulation kept account itself.
+    pub bills: Vec<Bill>,
 }
 
 /// What one manager did, beside what the ledger knows.
@@ -169,6 +176,12 @@ pub enum Impossible {
         /// What makes them share it.
         key: &'static str,
     },
+    /// It has Flux objects that exist beforehand, under an Argo CD.
+    #[error("add-on {addon} is in Reference mode, which `argocd` and `flamingo` do not simulate; change its mode")]
+    Reference {
+        /// Which.
+        addon: String,
+    },
     /// Memory.
     #[error(
         "this simulation needs about {need_mib} MiB and the machine has {have_mib} MiB available: {clusters} clusters x \
@@ -198,9 +211,13 @@ pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64) -> Result<()
     if let Some(step) = scenario.timeline.iter().find(|step| matches!(step.action, Action::Fault { .. })) {
         return Err(Impossible::Fault { at: step.at });
     }
+    let argo = scenario.manager.kind.argo().is_some();
     for addon in &scenario.addons {
-        if !addon.flux_subsystem {
+        if !addon.flux_subsystem && !argo {
             return Err(Impossible::Unmanaged { addon: addon.name.clone() });
+        }
+        if argo && addon.flux_subsystem && addon.mode == Mode::Reference {
+            return Err(Impossible::Reference { addon: addon.name.clone() });
         }
     }
     let topology = &scenario.topology;
@@ -257,6 +274,9 @@ pub type Watching<'a> = dyn FnMut(Progress, Span) -> ControlFlow<()> + 'a;
 
 /// Plays a scenario to its end, one part after another.
 pub fn run(scenario: &Scenario, world: &World, options: Options, progress: &mut Watching<'_>) -> Outcome {
+    if scenario.manager.kind.argo().is_some() {
+        return argo::run(scenario, world, options, progress);
+    }
     let play = Play::new(scenario, world, options);
     let mut parts = 0..play.parts();
     let sums = play.some(&mut || parts.next(), progress);

@@ -74,7 +74,7 @@ pub(super) struct Slab<T> {
 }
 
 impl<T> Slab<T> {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { table: Vec::new(), free: Vec::new() }
     }
 

@@ -177,6 +177,8 @@ impl Sums {
             hub_events: self.hub_events,
             state: state.then(|| Value::Object(self.state.into_iter().map(listed).collect())),
             refused: self.refused.into_iter().map(|(_, why)| why).collect(),
+            limits: Vec::new(),
+            bills: Vec::new(),
             measured: self.books.outcome(),
         }
     }

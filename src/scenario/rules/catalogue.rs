@@ -26,6 +26,11 @@ pub(super) fn check(spec: &Spec, findings: &mut Vec<Finding>) {
             super::at_least(&format!("{here}.interval"), interval, Span::from_millis(100), findings);
         }
     }
+    let all: u32 = spec.addons.iter().map(|addon| addon.instances).fold(0, u32::saturating_add);
+    if all > 20_000 {
+        let message = format!("{all} add-ons in all, at most 20000 are possible");
+        findings.push(Finding::error("range", &at("spec.addons"), message).about("spec.addons.*.instances"));
+    }
     cycles(spec, findings);
 }
 
@@ -64,7 +69,13 @@ fn name(here: &str, addon: &Addon, spec: &Spec, findings: &mut Vec<Finding>) {
         Source::Helm { .. } => (53, "a Helm release"),
         _ => (63, "an Application"),
     };
-    let length = addon.name.0.len() + 1 + spec.fleet.name_prefix.0.len() + 1 + digits(spec.fleet.clusters);
+    // Instances are numbered: `-0001`, one more digit from 10,000 on.
+    let number = match addon.instances {
+        1 => 0,
+        2..10_000 => 5,
+        _ => 6,
+    };
+    let length = addon.name.0.len() + number + 1 + spec.fleet.name_prefix.0.len() + 1 + digits(spec.fleet.clusters);
     if length > limit {
         let message = format!("its apps would have names of {length} characters, {why} allows {limit}");
         let finding = Finding::error("value", &at(format!("{here}.name")), message).about("spec.fleet.namePrefix");

@@ -27,6 +27,11 @@ pub(crate) struct Addon {
     /// Who writes the Flux objects.
     #[serde(default)]
     pub(crate) mode: Mode,
+    /// So many add-ons like this one, called `<name>-0001` and so on, each an app of its own on every cluster. `{instance}`
+    /// in the URL is replaced by the number; the path gets it as its last part, and so does the namespace if none is given.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 20_000))]
+    pub(crate) instances: u32,
     /// What one installation consists of.
     #[serde(default)]
     pub(crate) objects: Objects,
@@ -56,6 +61,10 @@ pub(crate) struct Addon {
     /// charts: Kustomizations always do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) drift_detection: Option<bool>,
+    /// `syncPolicy.automated` of the Application. Without it whoever changes the Application also asks for its sync. For
+    /// `argocd` and `flamingo`.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub(crate) automated: bool,
     /// `syncPolicy.automated.selfHeal` of the Application: changed Flux objects are put back.
     #[serde(default = "yes")]
     pub(crate) self_heal: bool,
@@ -173,6 +182,16 @@ impl Default for VersionRange {
     fn default() -> Self {
         Self { min: Minor(0), max: Minor(99) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 const fn yes() -> bool {

@@ -42,6 +42,7 @@ pub(crate) fn addon(config_maps: u32, deployments: u32) -> Addon {
         interval: None,
         wait: true,
         drift_detection: false,
+        automated: true,
         self_heal: false,
         cascade_delete: false,
     }
