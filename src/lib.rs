@@ -13,8 +13,8 @@
 //! clusters to managers. [`reconcile`] is the manager's logic, [`model`] the Flux controllers and workloads, both as step
 //! machines that ask for [`calls`] and are told replies. [`apiserver`] is where objects live. [`drive`] lets all of them run,
 //! in processes and over sockets (`live`) or on a simulated clock (`virtual_time`). [`measure`] turns what happened into
-//! figures, [`record`] keeps them, [`compare`] judges several of them, [`report`] shows them; [`cli`] is the only place
-//! that prints.
+//! figures, [`record`] keeps them, [`compare`] judges several of them, [`report`] shows them; [`study`] plays a scenario more
+//! than once and draws a conclusion; [`cli`] is the only place that prints.
 //!
 //! Imports point backwards along the flow; `tests/it/walls.rs` enforces it.
 //!
@@ -62,5 +62,7 @@ pub mod record;
 pub mod report;
 #[cfg(feature = "cli")]
 pub mod scenario;
+#[cfg(feature = "cli")]
+pub mod study;
 #[cfg(feature = "cli")]
 pub mod topology;

@@ -6,6 +6,7 @@ mod completion;
 mod explain;
 mod failure;
 mod fleet;
+mod gate;
 mod init;
 mod manager;
 mod output;
@@ -41,6 +42,8 @@ enum Command {
     Completion(completion::Args),
     /// Print the generated clusters and their apps
     Fleet(fleet::Args),
+    /// Say whether this program is worse than a baseline: a result, a revision or another program
+    Gate(Box<gate::Args>),
     /// Reconcile the Applications of any hub that use the Flux subsystem, until SIGTERM
     Manager(Box<manager::Args>),
     /// Say what a key of the scenario, a field of the record, a hop or a warning is, and what to do about it
@@ -76,6 +79,7 @@ impl Command {
             Self::Place(args) => place::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Fleet(args) => fleet::run(&args),
+            Self::Gate(args) => gate::run(&args),
             Self::Run(args) => run::run(&args),
             Self::Role(args) => role::run(&args),
             Self::Schema => schema::run(),

@@ -2,6 +2,8 @@
 
 mod simulated;
 
+pub(super) use simulated::interruptions;
+
 use super::Failure;
 use super::output::{self, Output};
 use super::progress::Screen;
@@ -23,12 +25,22 @@ const OBJECTS: &str = "objects.json";
 
 /// The clocks of this version.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum ClockArg {
+pub(super) enum ClockArg {
     /// Real processes and sockets
     #[default]
     Real,
     /// Simulated time: the same reconciler and rules, no sockets, a digest that is always the same
     Virtual,
+}
+
+impl ClockArg {
+    /// How it is written.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Virtual => "virtual",
+        }
+    }
 }
 
 /// The managers of a scenario exist as a model alone.

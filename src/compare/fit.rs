@@ -113,7 +113,7 @@ fn same_scenario(base: &Stored, head: &Stored, index: usize, question: &Question
     let allowed = |path: &String| {
         let below = |above: &str| path == above || path.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'));
         let named = |asked: &String| below(asked) || below(&format!("spec.{asked}"));
-        below("metadata") || below("spec.topology") || question.across.iter().any(named)
+        below("metadata") || below("spec.topology") || below("spec.gate") || question.across.iter().any(named)
     };
     let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
     let differ = keys.into_iter().filter(|path| one.get(*path) != other.get(*path) && !allowed(path));

@@ -31,7 +31,7 @@ pub struct Metric {
     pub interval: Option<[Option<f64>; 2]>,
     /// The smaller number of samples.
     pub n: u64,
-    /// How much worse it may get; nobody set one.
+    /// How much worse it may get, as a share; null where nobody set a budget.
     pub budget: Option<f64>,
     /// The verdict.
     pub verdict: Verdict,
@@ -95,7 +95,7 @@ pub(super) fn all(base: &Stored, head: &Stored, result: usize, noise: f64) -> Ve
 }
 
 /// Whether somebody else used the machine during a run.
-fn was_disturbed(record: &RunRecord) -> bool {
+pub(super) fn was_disturbed(record: &RunRecord) -> bool {
     record.warnings.iter().any(|warning| warning.code == HOST_SHARED)
 }
 

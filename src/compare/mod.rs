@@ -10,11 +10,13 @@
 //! answer says so. Numbers that differ by less are called equal.
 
 mod fit;
+pub mod gate;
 mod interval;
 mod metrics;
 mod sentence;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 pub use fit::Refusal;
 pub use metrics::{Metric, ROLES};

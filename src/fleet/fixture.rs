@@ -90,6 +90,7 @@ pub(crate) fn scenario(clusters: u32, addons: Vec<Addon>, timeline: Vec<Step>) -
         run: run(),
         model: crate::scenario::Model::default(),
         measure: Measure { window: Span::from_secs(1) },
+        gate: BTreeMap::new(),
         expect: Expect::default(),
     }
 }

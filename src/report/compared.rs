@@ -93,7 +93,7 @@ pub(super) fn interval(metric: &Metric) -> String {
     metric.interval.map_or_else(|| "-".to_owned(), |[low, high]| format!("{} to {}", bound(low), bound(high)))
 }
 
-const fn colour(verdict: Verdict) -> &'static str {
+pub(super) const fn colour(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Better => "1;32",
         Verdict::Same => "1",

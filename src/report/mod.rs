@@ -6,6 +6,7 @@
 mod charts;
 mod compared;
 mod explain;
+mod gated;
 mod html;
 mod numbers;
 mod placement;
@@ -15,6 +16,7 @@ mod terminal;
 pub use charts::{ChartError, png};
 pub use compared::compared;
 pub use explain::explain;
+pub use gated::{gated, gated_junit, gated_markdown};
 pub use html::{compared_page, page};
 pub use numbers::count;
 pub use placement::placement;

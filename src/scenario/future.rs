@@ -3,7 +3,7 @@
 use super::errors::Finding;
 
 /// Keys of the format whose feature has not landed.
-const KEYS: [&str; 2] = ["spec.gate", "spec.matrix"];
+const KEYS: [&str; 1] = ["spec.matrix"];
 
 /// Values whose feature has not landed.
 const VALUES: [(&str, &[&str]); 1] = [("spec.backend", &["control-plane", "kind", "kubeconfig"])];

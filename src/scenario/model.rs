@@ -7,7 +7,7 @@ pub use prices::{Memory, Model, Network, PriceList, Server, Thinking, Way};
 pub use topology::{Cost, Pin, Scheme, ShardLabel, Topology, TopologyKind, Weight};
 
 use crate::ids::AddonId;
-use crate::units::Span;
+use crate::units::{Share, Span};
 use std::collections::BTreeMap;
 
 /// One run, completely described.
@@ -41,6 +41,8 @@ pub struct Scenario {
     pub measure: Measure,
     /// What must hold at the end.
     pub expect: Expect,
+    /// What may get how much worse than a baseline, by metric.
+    pub gate: BTreeMap<String, Share>,
 }
 
 /// The clusters to generate.

@@ -37,6 +37,7 @@ pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
         model: prices::meaning(&spec.model),
         measure: model::Measure { window: spec.measure.window },
         expect: model::Expect { all_healthy: spec.expect.all_healthy, end_to_end_p99: spec.expect.end_to_end_p99 },
+        gate: spec.gate.clone(),
     }
 }
 

@@ -216,6 +216,8 @@ impl Checker {
                 _ => None,
             };
             return match with_unit {
+                // Nothing needs no unit, where its type says so.
+                Some(_) if text == "0" && well_formed(format, text).is_ok() => Json::from(text),
                 Some(example) if !is_bool(text) => {
                     let hint = format!("write it as {example}");
                     self.refuse(schema, "type", format!("{text} has no unit"), Some(hint))

@@ -15,7 +15,7 @@ pub(super) use run::{Delay, Expect, Measure, Run};
 pub(super) use timeline::{Arrival, Change, DriftKind, Fault, FaultKind, FaultProcess, Step};
 pub(super) use topology::{Manual, Scheme, Topology, TopologyKind, Weight};
 
-use crate::units::{Rate, Span};
+use crate::units::{Rate, Share, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -93,6 +93,11 @@ pub(super) struct Spec {
     /// What must hold at the end. A run that breaks it ends with exit code 1.
     #[serde(default)]
     pub(super) expect: Expect,
+    /// What `gate` judges: metrics (dotted paths into the record, as `compare -o json` names them) and how much worse each
+    /// may get than the baseline, such as `latency.end_to_end.p99: 5%`. Empty takes the usual ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 100))]
+    pub(super) gate: BTreeMap<String, Share>,
 }
 
 /// The clusters to generate.

@@ -15,7 +15,7 @@ pub struct Rate {
     pub milli: u64,
 }
 
-/// A share of a whole in parts per million, at most the whole, written `5%` or `0.25%`.
+/// A share of a whole in parts per million, at most the whole, written `5%` or `0.25%`; none may be written `0`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Share {
     /// Parts per million, 0 to 1,000,000.
@@ -97,6 +97,7 @@ impl FromStr for Share {
             .and_then(|number| scaled_decimal(number, 10_000))
             .and_then(|ppm| u32::try_from(ppm).ok())
             .filter(|ppm| *ppm <= Self::ALL.ppm)
+            .or_else(|| (text == "0").then_some(0))
             .map(|ppm| Self { ppm })
             .ok_or_else(|| BadQuantity { text: text.to_owned(), what: "a share: write one from 0% to 100%" })
     }
@@ -147,6 +148,7 @@ mod tests {
         check::<Share>("5%", Some("5%"));
         check::<Share>("0.25%", Some("0.25%"));
         check::<Share>("100%", Some("100%"));
+        check::<Share>("0", Some("0%"));
         for bad in ["100.0001%", "5", "%", "0.5", "-1%"] {
             check::<Share>(bad, None);
         }

@@ -5,6 +5,7 @@
 mod clocks;
 mod compare;
 mod faults;
+mod gate;
 mod house;
 mod manager;
 mod place;

@@ -26,6 +26,7 @@ const FLOW: &[&str] = &[
     "record",
     "compare",
     "report",
+    "study",
     "cli",
 ];
 
@@ -94,6 +95,7 @@ const FILE_RIMS: &[&str] = &[
     "measure/process",
     "measure/host",
     "drive/live",
+    "study/gate/revision",
     "cli",
     "bin",
 ];

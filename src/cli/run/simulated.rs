@@ -106,7 +106,7 @@ const fn cut_short(ending: &Ending) -> Option<Reason> {
 }
 
 /// Set when the user wants to stop.
-fn interruptions() -> Result<Arc<AtomicBool>, Failure> {
+pub(in crate::cli) fn interruptions() -> Result<Arc<AtomicBool>, Failure> {
     let flag = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&flag);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

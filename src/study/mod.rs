@@ -1,0 +1,3 @@
+//! Many runs and a conclusion: whatever plays a scenario more than once.
+
+pub mod gate;
