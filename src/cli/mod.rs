@@ -17,6 +17,7 @@ mod role;
 mod run;
 mod schema;
 mod serve;
+mod twin;
 mod version;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +64,8 @@ enum Command {
     Schema,
     /// Serve many Kubernetes API servers from this process until SIGTERM
     Serve(serve::Args),
+    /// Play a scenario on both clocks and say whether they agree
+    Twin(twin::Args),
     /// Print the version, the commit and the features of this build
     Version(version::Args),
 }
@@ -84,6 +87,7 @@ impl Command {
             Self::Role(args) => role::run(&args),
             Self::Schema => schema::run(),
             Self::Serve(args) => serve::run(&args),
+            Self::Twin(args) => twin::run(&args),
             Self::Version(args) => version::run(&args),
         }
     }

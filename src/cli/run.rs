@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// The file of all objects at the end.
-const OBJECTS: &str = "objects.json";
+pub(super) const OBJECTS: &str = "objects.json";
 
 /// The clocks of this version.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -92,6 +92,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let kind = scenario.manager.kind.name();
         return Err(Failure::input(miette::Report::from_err(SimulatedOnly { kind })));
     }
+    live::playable(&scenario).map_err(|error| Failure::input(miette::Report::from_err(error)))?;
     live::fits(&scenario, &world).map_err(too_much)?;
     let started = clock::unix();
     let begun = record::begin(&scenario, started, record::Clock::Real, record::Observer::CommitLog);

@@ -363,7 +363,29 @@ impl Tracker {
         // A round that began after the change was ready and found nothing to write has reported it all the same.
         if ok {
             self.reported(id, start, end);
+            self.idle(id, start, end);
         }
+    }
+
+    /// A round that began after the change was seen had nothing to write: what it asks for is there already, because it was
+    /// asked for before, or was taken back before anybody acted on it.
+    fn idle(&mut self, id: AppId, start: Time, end: Time) {
+        let Some(app) = self.apps.get(id.index()).filter(|app| app.on_hub) else { return };
+        let status = app.status;
+        let nothing = |open: &Open| {
+            let kind = open.change.kind;
+            kind.rolls_out()
+                && kind.needs_written(open.change.through_flux)
+                && !open.has(Hop::Written)
+                && open.reached[Hop::Seen as usize].is_some_and(|seen| start >= seen)
+                && status.satisfies(&open.change)
+        };
+        self.each(id, end, |open| {
+            if nothing(open) {
+                open.reach(Hop::Reported, end);
+            }
+        });
+        self.finish_where(id, |open| open.change.kind.rolls_out() && open.has(Hop::Reported));
     }
 
     fn written(&mut self, id: AppId, at: Time, object: FluxObject, generation: u64) {

@@ -43,6 +43,10 @@ pub struct Hardware {
     way_of: Vec<u16>,
     /// Draws so far, by cluster, the hub last; empty if nothing is drawn.
     draws: Vec<u32>,
+    /// Changes sent.
+    sent: u64,
+    /// Calls answered, of the hub and of all clusters.
+    served: [u64; 2],
     /// When the pipe to each cluster is free, there and back; empty without a limit.
     pipes: Vec<[Time; 2]>,
 }
@@ -93,6 +97,8 @@ impl Hardware {
             way_of,
             draws: vec![0; if drawn { clusters + 1 } else { 0 }],
             pipes: vec![[Time(0); 2]; if limited { clusters + 1 } else { 0 }],
+            sent: 0,
+            served: [0; 2],
             model: model.clone(),
         }
     }
@@ -131,6 +137,12 @@ impl Hardware {
         way.latency.draw(self.seed.entity(n as u64), u64::from(nth))
     }
 
+    /// How late whoever plays the timeline sends its next change.
+    pub fn lag(&mut self) -> Span {
+        self.sent += 1;
+        self.model.lag.draw(self.seed.child("lag"), self.sent)
+    }
+
     /// When a call that arrives at `at` is answered.
     ///
     /// # Errors
@@ -145,6 +157,7 @@ impl Hardware {
             return Ok(self.serve_first(site, call, now, at));
         }
         let at = self.level.enter(at)?;
+        self.served[0] += 1;
         let done = self.server_work(site, now, at, cost) + commit;
         self.level.leave(done);
         Ok(done)
@@ -155,6 +168,7 @@ impl Hardware {
         let server = if site == Site::Hub { &self.model.hub } else { &self.model.leaf };
         let commit = if call.commits() { server.commit } else { Span::ZERO };
         let cost = call.cost(server);
+        self.served[usize::from(site != Site::Hub)] += 1;
         self.server_work(site, now, at, cost) + commit
     }
 
@@ -196,21 +210,22 @@ impl Hardware {
     }
 
     /// When the calls of a Flux controller, made together, are answered.
-    pub fn flux(&mut self, leaf: u32, calls: impl Iterator<Item = Call>, now: Time) -> Time {
-        let (mut done, mut count) = (now, 0);
+    pub fn flux(&mut self, leaf: u32, calls: impl Iterator<Item = Call>, now: Time, at: Time) -> Time {
+        let (mut done, mut count) = (at, 0);
         if self.model.is_mock() {
             count = calls.count() as u64;
+            self.served[1] += count;
         } else {
             for call in calls {
-                let served = self.serve(Site::Leaf(leaf), call, now, now);
-                done = done.max(served.unwrap_or(now));
+                let served = self.serve(Site::Leaf(leaf), call, now, at);
+                done = done.max(served.unwrap_or(at));
             }
         }
         if self.model.is_mock() {
             let cost = self.model.flux_call.scaled(count, 1);
             done = match &mut self.host {
-                Some(host) => self.flux.work_on(host, now, now, cost),
-                None => self.flux.work(now, cost),
+                Some(host) => self.flux.work_on(host, now, at, cost),
+                None => self.flux.work(at, cost),
             };
         }
         done + self.model.network.local
@@ -221,6 +236,12 @@ impl Hardware {
     pub fn spent(&self, flux_calls: u64) -> [Span; 3] {
         let leaves = self.leaves.iter().fold(Span::ZERO, |sum, leaf| sum + leaf.spent());
         [self.hub.spent(), leaves, self.model.flux_call.scaled(flux_calls, 1)]
+    }
+
+    /// Calls answered, by the hub's API server and by those of all clusters.
+    #[must_use]
+    pub const fn served(&self) -> [u64; 2] {
+        self.served
     }
 
     /// What was used of everything in a span.

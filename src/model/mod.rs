@@ -9,4 +9,5 @@ pub mod flux;
 pub mod hardware;
 pub mod machine;
 pub mod prices;
+pub mod trouble;
 pub mod workload;

@@ -3,9 +3,11 @@
 //! In: a result that was read. Out: the page. Measured, modelled and assumed numbers look different everywhere.
 
 mod compared;
+mod sheet;
 mod tables;
 
 pub use compared::compared_page;
+pub use sheet::{Grid, Mood, Section, Sheet, sheet_page};
 
 use super::charts::{self, Chart, INK, LINES, Palette};
 use super::numbers::{bytes, count, per, time};

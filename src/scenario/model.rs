@@ -424,6 +424,15 @@ pub enum Action {
         /// For how long.
         duration: Span,
     },
+    /// API servers are in trouble, for managers; simulated clock alone.
+    Trouble {
+        /// Which.
+        place: Place,
+        /// What.
+        trouble: Trouble,
+        /// For how long.
+        duration: Span,
+    },
     /// A process is hurt.
     Fault {
         /// Which.
@@ -462,6 +471,40 @@ pub enum Victim {
     Leaves,
     /// The API server of the hub.
     Hub,
+}
+
+/// Which API servers are in trouble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The hub's.
+    Hub,
+    /// Those of these clusters.
+    Leaves(Selector),
+}
+
+/// What is the matter with API servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Managers do not reach them.
+    Partition,
+    /// This share of calls and watch events, in parts per million, takes so much longer each way.
+    Slow {
+        /// Which share.
+        share_ppm: u32,
+        /// How much longer.
+        by: Delay,
+    },
+    /// This share of calls, in parts per million, is told 429.
+    Throttle {
+        /// Which share.
+        share_ppm: u32,
+        /// When to come back.
+        retry_after: Span,
+    },
+    /// Watches end with 410, at moments spread over the time.
+    Expire,
+    /// They are gone and come back with all objects.
+    Restart,
 }
 
 /// How a process is hurt.

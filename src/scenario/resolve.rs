@@ -6,7 +6,7 @@ mod prices;
 use super::model::{self, Action, Scenario};
 use super::spec::{self, Change};
 use crate::ids::AddonId;
-use crate::units::{Rate, Span};
+use crate::units::{Rate, Share, Span};
 use sha2::{Digest, Sha256};
 
 /// The meaning of a file that passed every check.
@@ -287,21 +287,42 @@ const fn delay(delay: &spec::Delay) -> model::Delay {
 fn step(step: &spec::Step, spec: &spec::Spec, names: &[&str]) -> Option<model::Step> {
     let action = match (&step.change, &step.fault) {
         (Some(change), _) => action(change, spec, names),
+        (None, Some(fault)) if fault.kind.is_trouble() => trouble(fault),
         (None, Some(fault)) => Action::Fault {
             victim: match fault.process {
                 spec::FaultProcess::Manager => model::Victim::Manager(fault.manager),
                 spec::FaultProcess::Leaves => model::Victim::Leaves,
                 spec::FaultProcess::Hub => model::Victim::Hub,
             },
-            fault: match fault.kind {
-                spec::FaultKind::Kill => model::Fault::Kill,
-                spec::FaultKind::Pause => model::Fault::Pause,
-            },
+            fault: if fault.kind == spec::FaultKind::Kill { model::Fault::Kill } else { model::Fault::Pause },
             duration: fault.duration,
         },
         (None, None) => return None,
     };
     Some(model::Step { at: step.at, action })
+}
+
+/// A fault that is no process's.
+fn trouble(fault: &spec::Fault) -> Action {
+    let share_ppm = fault.share.unwrap_or(Share::ALL).ppm;
+    let trouble = match fault.kind {
+        spec::FaultKind::Slow => {
+            let by = fault.delay.as_ref().map_or(model::Delay::Fixed(Span::ZERO), delay);
+            model::Trouble::Slow { share_ppm, by }
+        }
+        spec::FaultKind::Throttle => {
+            let retry_after = fault.retry_after.unwrap_or(Span::from_secs(1));
+            model::Trouble::Throttle { share_ppm, retry_after }
+        }
+        spec::FaultKind::Expire => model::Trouble::Expire,
+        spec::FaultKind::Restart => model::Trouble::Restart,
+        spec::FaultKind::Partition | spec::FaultKind::Kill | spec::FaultKind::Pause => model::Trouble::Partition,
+    };
+    let place = match fault.process {
+        spec::FaultProcess::Hub => model::Place::Hub,
+        spec::FaultProcess::Leaves | spec::FaultProcess::Manager => model::Place::Leaves(selector(&fault.selector)),
+    };
+    Action::Trouble { place, trouble, duration: fault.duration }
 }
 
 fn action(change: &Change, spec: &spec::Spec, names: &[&str]) -> Action {

@@ -1,3 +1,4 @@
 //! Many runs and a conclusion: whatever plays a scenario more than once.
 
 pub mod gate;
+pub mod twin;

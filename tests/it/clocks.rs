@@ -1,5 +1,6 @@
 //! The two clocks: the same scenario over real sockets and in simulated time comes to the same.
 
+use flamboyance::study::twin::differences;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,102 +28,11 @@ fn run(clock: &str, scenario: &str, more: &[&str]) -> Run {
     Run { record: serde_json::from_slice(&output.stdout).unwrap(), objects: serde_json::from_slice(&objects).unwrap() }
 }
 
-/// The words of an object that do not depend on when things happened.
-fn key(object: &Value) -> String {
-    let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
-    let name = metadata["name"].as_str().unwrap();
-    // The hash in the name of a ReplicaSet is taken from a template that a simulation does not have.
-    let name = if kind == "ReplicaSet" { name.rsplit_once('-').unwrap().0 } else { name };
-    format!("{kind}/{}/{name}", metadata["namespace"].as_str().unwrap_or_default())
-}
-
-fn at<'a>(object: &'a Value, pointer: &str) -> &'a Value {
-    object.pointer(pointer).unwrap_or(&Value::Null)
-}
-
-/// What counts of an object's state, by name of the field. A reconcile that was under way when the run ended shows itself
-/// in Ready and what follows from it: `settled` is false then.
-fn state(object: &Value) -> (BTreeMap<&'static str, Value>, bool) {
-    let mut fields = BTreeMap::new();
-    let mut put = |name, pointer| fields.insert(name, at(object, pointer).clone());
-    let mut settled = true;
-    if object["kind"] == "Application" {
-        put("sync", "/status/sync/status");
-        put("health", "/status/health/status");
-        put("revision", "/status/sync/revision");
-        put("phase", "/status/operationState/phase");
-        let resource = |r: &Value| format!("{} {} {}", r["kind"], r["status"], at(r, "/health/status"));
-        let resources = object.pointer("/status/resources").and_then(Value::as_array).into_iter().flatten();
-        fields.insert("resources", resources.map(resource).collect());
-        settled = at(object, "/status/health/status") == "Healthy"
-            && !at(object, "/status/resources").to_string().contains("Progressing");
-    } else if object.get("status").is_some_and(|status| status.get("conditions").is_some())
-        && object["kind"] != "Deployment"
-    {
-        put("applied", "/status/lastAppliedRevision");
-        put("artifact", "/status/artifact/revision");
-        put("digest", "/status/artifact/digest");
-        let ready =
-            at(object, "/status/conditions").as_array().and_then(|all| all.iter().find(|c| c["type"] == "Ready"));
-        fields.insert("ready", ready.map_or(Value::Null, |c| c["status"].clone()));
-        settled = ready.is_some_and(|c| c["status"] == "True") || object["kind"] == "HelmRepository";
-    }
-    (fields, settled)
-}
-
-/// Whether everything in `part` is in `whole`, which may have more: defaults, say.
-fn contains(whole: &Value, part: &Value) -> bool {
-    match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => {
-            part.iter().all(|(key, part)| whole.get(key).is_some_and(|whole| contains(whole, part)))
-        }
-        (Value::Array(whole), Value::Array(part)) => {
-            whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| contains(whole, part))
-        }
-        (whole, part) => whole == part,
-    }
-}
-
 /// Both clocks left the same objects, with the same content and the same state.
 fn assert_same_objects(live: &Run, simulated: &Run) {
-    let clusters = |run: &Run| run.objects.keys().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(clusters(live), clusters(simulated));
-    let (mut compared, mut restless) = (0, 0);
-    for (cluster, objects) in &simulated.objects {
-        let by_key = |objects: &Value| -> BTreeMap<String, Value> {
-            objects.as_array().unwrap().iter().map(|object| (key(object), object.clone())).collect()
-        };
-        // What a cluster has from the start is not the run's.
-        let own = |(key, _): &(String, Value)| !key.contains("/kube-system/") && !key.contains("/default/");
-        let all = by_key(&live.objects[cluster]);
-        // The collector may be under way to what a Deployment left that is gone.
-        let owned = |(key, _): &(String, Value)| {
-            key.strip_prefix("ReplicaSet").is_none_or(|rest| all.contains_key(&format!("Deployment{rest}")))
-        };
-        let real: BTreeMap<String, Value> = all.clone().into_iter().filter(own).filter(owned).collect();
-        let virtual_ones = by_key(objects);
-        let names = |all: &BTreeMap<String, Value>| all.keys().cloned().collect::<BTreeSet<_>>();
-        assert_eq!(names(&real), names(&virtual_ones), "{cluster}");
-        for (key, simulated) in &virtual_ones {
-            let real = &real[key];
-            for part in ["/spec", "/data"] {
-                let content = at(simulated, part);
-                let target = key.starts_with("Application/");
-                let same = content.is_null()
-                    || target && at(real, "/spec/source") == at(simulated, "/spec/source")
-                    || contains(at(real, part), content);
-                assert!(same, "{cluster} {key}{part}: {} and {content}", at(real, part));
-            }
-            let ((real, a), (simulated, b)) = (state(real), state(simulated));
-            compared += 1;
-            if a && b {
-                assert_eq!(real, simulated, "{cluster} {key}");
-            } else {
-                restless += 1;
-            }
-        }
-    }
-    assert!(restless * 5 < compared, "{restless} of {compared} objects were being reconciled");
+    let differences = differences(&live.objects, &simulated.objects);
+    let told: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
 }
 
 /// Calls by role, verb, resource, subresource, dry run and code.

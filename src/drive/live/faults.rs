@@ -17,6 +17,26 @@ struct Edge {
     fault: Fault,
 }
 
+/// Why a live run cannot play a timeline.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the timeline has trouble with API servers at {at} (partition, slow, throttle, expire, restart): live runs play kill \
+     and pause alone; use --clock virtual, or leave the fault out"
+)]
+pub struct Unplayable {
+    /// When.
+    pub at: Span,
+}
+
+/// Whether a live run can play the faults of a scenario.
+///
+/// # Errors
+/// The first that it cannot.
+pub fn playable(scenario: &Scenario) -> Result<(), Unplayable> {
+    let trouble = scenario.timeline.iter().find(|step| matches!(step.action, Action::Trouble { .. }));
+    trouble.map_or(Ok(()), |step| Err(Unplayable { at: step.at }))
+}
+
 /// Tells the loop of each fault at its time, and when there will be none any more.
 pub(super) async fn play(scenario: Arc<Scenario>, epoch: Time, events: Events) {
     for edge in edges(&scenario) {

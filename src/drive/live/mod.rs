@@ -24,6 +24,7 @@ pub mod servers;
 mod settings;
 
 pub use crew::CrewError;
+pub use faults::{Unplayable, playable};
 pub use observation::Observed;
 pub use roles::{Role, RoleError, play};
 pub use run::{Ending, Outcome, fits, run};

@@ -36,7 +36,8 @@ impl Simulation<'_> {
         let change = self.change_of(index);
         let intended = intent(self.ground, self.ground.world).of(change);
         let id = self.ledger.intend(crate::measure::Change { app: AppId(self.local(change.app)), ..intended });
-        self.ledger.sent(id, self.now);
+        let sent = self.now + self.hardware.lag();
+        self.ledger.sent(id, sent);
         if matches!(change.kind, ChangeKind::Commit { .. }) {
             self.ledger.stored(id, 0);
         } else {
@@ -45,7 +46,7 @@ impl Simulation<'_> {
             if self.home() == Target::Leaf && parts::verb(change.kind).is_some() {
                 self.assign(change, index, stage);
             } else {
-                let at = self.hardware.travel(Site::Hub, Direction::There, self.now, 0);
+                let at = self.hardware.travel(Site::Hub, Direction::There, sent, 0);
                 self.queue.push(at, Event::Write { index, stage, tries: 1 });
             }
         }
@@ -81,8 +82,8 @@ impl Simulation<'_> {
 
     /// The next call of a change leaves when the answer to the last one is back.
     fn and_then(&mut self, index: u32, stage: Stage, tries: u8) {
-        let back = self.hardware.travel(Site::Hub, Direction::Back, self.now, 0);
-        let at = self.hardware.travel(Site::Hub, Direction::There, back, 0);
+        let back = self.travel(Site::Hub, Direction::Back, self.now, 0);
+        let at = self.travel(Site::Hub, Direction::There, back, 0);
         self.queue.push(at, Event::Write { index, stage, tries });
     }
 
@@ -190,7 +191,9 @@ impl Simulation<'_> {
         let code = place.map_or(404, |place| {
             let at = &mut self.leaves[leaf as usize];
             let (verb, code) = at.drift(self.ground, place, kind, self.now, &mut self.out);
-            self.sums.harness.add_key(Target::Leaf, verb, self.ground.items[place].kind, (false, false), code);
+            let kind = self.ground.items[place].kind;
+            self.sums.harness.add_key(Target::Leaf, verb, kind, (false, false), code);
+            self.harness_call(Site::Leaf(leaf), verb, kind);
             code
         });
         match (code, tries < TRIES) {

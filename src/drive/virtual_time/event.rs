@@ -73,6 +73,37 @@ pub(super) enum Event {
         /// The leaf.
         leaf: u32,
     },
+    /// A fault of the timeline begins or ends.
+    Fault {
+        /// Which step.
+        n: u32,
+        /// It begins.
+        begins: bool,
+    },
+    /// A call of a round has waited too long for an answer.
+    CallLost {
+        /// The round.
+        round: u32,
+        /// Which call of its batch.
+        nth: u8,
+    },
+    /// A watch ended and lists anew.
+    Relist {
+        /// The leaf.
+        leaf: u32,
+        /// The kind, as [`super::manager::watched`] numbers it.
+        kind: u8,
+    },
+    /// A manager's watch of Applications ended and lists anew.
+    RelistHub {
+        /// Which manager.
+        shard: u32,
+    },
+    /// A manager that starts again has the list of Applications.
+    ManagerListed {
+        /// Which manager.
+        shard: u32,
+    },
     /// The calls of a pass are answered.
     PassCalls {
         /// The leaf.

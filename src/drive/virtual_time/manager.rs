@@ -30,6 +30,8 @@ pub(super) struct Manager {
     pub(super) woken: bool,
     /// When the length of its queue was told last.
     pub(super) depth_at: Option<Time>,
+    /// It was killed and has not listed anything since.
+    pub(super) down: bool,
     pub(super) watches: u64,
     pub(super) watch_events: u64,
 }
@@ -51,6 +53,7 @@ impl Manager {
             depth_at: None,
             // Applications and cluster Secrets of the hub; beside a leaf those of the leaf.
             watches: 2,
+            down: false,
             watch_events: 0,
         }
     }
@@ -93,6 +96,10 @@ pub(super) struct Round {
     pub(super) answered: Time,
     /// How often servers pushed calls of it back.
     pub(super) pushed_back: u32,
+    /// Calls of its batch that had no answer once, a bit each.
+    pub(super) lost: u8,
+    /// Its manager was killed.
+    pub(super) dead: bool,
 }
 
 /// The kinds that managers watch on leaves.
@@ -163,10 +170,20 @@ impl Managed {
     }
 
     /// The Application appeared or changed. `key` numbers its objects.
-    pub(super) fn read(&mut self, key: u32, news: &super::event::AppNews, shape: Arc<Shape>) {
+    pub(super) fn read(
+        &mut self,
+        key: u32,
+        news: &super::event::AppNews,
+        shape: Arc<Shape>,
+        status: crate::reconcile::Status,
+    ) {
         // The machine only compares and hands back what it is given here.
         let id = |n: u64| ObjectId(u64::from(key) << 2 | n);
-        let old = self.app;
+        let mut old = self.app;
+        if !self.known {
+            // Whatever was reported before is read with it.
+            old.status = status;
+        }
         self.known = true;
         self.target = news.target;
         self.app = App {

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! event    what happens; queue: in which order      ground   what never changes: world, rules of kinds, costs
+//! faults   what goes wrong, and what that means
 //! changes  the harness: the timeline, open loop     hub      Applications as headers
 //! rounds   managers: watches, queues, rounds        leaf     Flux objects and installed ones as headers, controllers
 //! shape    Application -> Flux specs, once per shape digest  one number for everything that happened
@@ -27,6 +28,7 @@ mod argo;
 mod changes;
 mod digest;
 mod event;
+mod faults;
 mod ground;
 mod hub;
 mod leaf;
@@ -49,10 +51,11 @@ mod tests;
 
 use crate::calls::Tally;
 use crate::fleet::World;
+use crate::ids::AppId;
 use crate::measure::limit::Limit;
 use crate::measure::{self, Progress};
 use crate::model::hardware::Used;
-use crate::scenario::{Action, Mode, Scenario, TopologyKind};
+use crate::scenario::{Action, Mode, Scenario, TopologyKind, Victim};
 use crate::units::{Span, Time};
 pub use argo::Bill;
 use ground::Ground;
@@ -111,6 +114,10 @@ pub struct Outcome {
     pub hub_watches: u64,
     /// Objects in the hub's store at their most, and in those of all leaves.
     pub objects: [u64; 2],
+    /// Calls answered by the hub's API server and by those of the leaves.
+    pub served: [u64; 2],
+    /// Apps that their Flux controller gave up on, and what it says.
+    pub gave_up: Vec<(AppId, String)>,
     /// What was used of everything.
     pub used: Vec<Used>,
     /// CPU time of the hub's API server, of those of the leaves, of all Flux controllers.
@@ -149,14 +156,6 @@ pub struct ManagerOutcome {
 /// Why a scenario cannot be simulated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Impossible {
-    /// It hurts processes.
-    #[error(
-        "the timeline hurts a process at {at}: faults are played on the real clock only; leave --clock virtual out, or the fault"
-    )]
-    Fault {
-        /// When.
-        at: Span,
-    },
     /// It has apps that nobody here would bring about.
     #[error(
         "add-on {addon} has ordinary Applications: nobody in a simulation would bring it about; change its mode, or leave it out"
@@ -164,6 +163,16 @@ pub enum Impossible {
     Unmanaged {
         /// Which.
         addon: String,
+    },
+    /// Nobody is there whom a fault could hit.
+    #[error(
+        "{kind} plays no fault of the hub or of the ways to it on the simulated clock, as the one at {at}: leave it out"
+    )]
+    Fault {
+        /// The topology.
+        kind: &'static str,
+        /// When.
+        at: Span,
     },
     /// Clusters that have nothing to do with each other are to share a machine.
     #[error(
@@ -208,9 +217,6 @@ const APP_BYTES: u64 = 4 << 10;
 /// # Errors
 /// The first reason why not.
 pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64) -> Result<(), Impossible> {
-    if let Some(step) = scenario.timeline.iter().find(|step| matches!(step.action, Action::Fault { .. })) {
-        return Err(Impossible::Fault { at: step.at });
-    }
     let argo = scenario.manager.kind.argo().is_some();
     for addon in &scenario.addons {
         if !addon.flux_subsystem && !argo {
@@ -223,6 +229,16 @@ pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64) -> Result<()
     let topology = &scenario.topology;
     let apart =
         topology.kind == TopologyKind::HubAndSpoke || topology.kind == TopologyKind::Cells && topology.shards > 1;
+    let spokes = topology.kind == TopologyKind::HubAndSpoke;
+    let unplayable = |step: &&crate::scenario::Step| match step.action {
+        Action::Trouble { .. } | Action::Fault { victim: Victim::Hub, .. } => argo || spokes,
+        Action::Fault { .. } => argo,
+        _ => false,
+    };
+    if let Some(step) = scenario.timeline.iter().find(unplayable) {
+        let kind = if argo { scenario.manager.kind.name() } else { topology.kind.name() };
+        return Err(Impossible::Fault { kind, at: step.at });
+    }
     let shared = [("host", scenario.model.host.is_some()), ("prices: mock", scenario.model.is_mock())];
     if let Some((key, _)) = shared.into_iter().find(|(_, shared)| *shared && apart) {
         return Err(Impossible::Shared { kind: topology.kind.name(), key });
@@ -251,6 +267,9 @@ pub fn awaited(world: &World, outcome: &Outcome) -> Vec<String> {
     let count = measured.progress.apps - measured.progress.healthy;
     if count > 0 {
         all.push(format!("{count} apps are not healthy, such as {}", unhealthy.join(", ")));
+    }
+    for (app, reason) in outcome.gave_up.iter().take(5) {
+        all.push(format!("Flux gave up on {}: {reason}", world.app_name(*app)));
     }
     let change = |change: &measure::Change| {
         format!("{} of {} from {}", change.kind.name(), world.app_name(change.app), change.intended.since(Time(0)))

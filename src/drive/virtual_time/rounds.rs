@@ -26,6 +26,9 @@ impl Simulation<'_> {
     /// The watch of Applications tells a manager.
     pub(super) fn app_seen(&mut self, app: u32, news: AppNews) {
         let shard = self.apps[app as usize].shard;
+        if self.managers[shard as usize].down {
+            return;
+        }
         self.hardware.think(shard, self.now, self.ground.scenario.model.manager.hear);
         let managed = &mut self.apps[app as usize];
         if news.gone {
@@ -37,7 +40,7 @@ impl Simulation<'_> {
         }
         if !managed.knows(&news) {
             let shape = self.shapes.of(self.ground.world, &self.ground.flux.catalogue, self.part.app(app), news.target);
-            managed.read(app, &news, shape);
+            managed.read(app, &news, shape, self.hub[app as usize].status);
             self.enqueue(app, false);
         }
         if self.apps[app as usize].is_ours() {
@@ -60,6 +63,10 @@ impl Simulation<'_> {
     /// The list of a watch is complete: the manager knows what exists.
     pub(super) fn watch_opened(&mut self, leaf: u32, kind: u8) {
         let watches = &mut self.watches[leaf as usize];
+        if watches.opening & 1 << kind == 0 {
+            // Whoever wanted it is gone.
+            return;
+        }
         watches.opening &= !(1 << kind);
         watches.open |= 1 << kind;
         for app in self.part.apps_of(leaf) {
@@ -97,6 +104,9 @@ impl Simulation<'_> {
     pub(super) fn manager_turn(&mut self, shard: u32) {
         let at = shard as usize;
         self.managers[at].woken = false;
+        if self.managers[at].down {
+            return;
+        }
         while self.managers[at].free > 0 {
             let Some((app, waited)) = self.managers[at].queue.take(self.now) else { break };
             match self.begin_round(app) {
@@ -148,7 +158,7 @@ impl Simulation<'_> {
         let watches = &mut self.watches[leaf as usize];
         if !watches.is_known(kind) {
             watches.opening |= 1 << kind;
-            let owner = self.part.apps_of(leaf).next().map_or(0, |app| self.apps[app as usize].shard);
+            let owner = self.owner(leaf);
             let manager = &mut self.managers[owner as usize];
             manager.watches += 1;
             let counts = &mut self.sums.rows[manager.row as usize].counts;
@@ -177,6 +187,8 @@ impl Simulation<'_> {
             awaited: 0,
             answered: self.now,
             pushed_back: 0,
+            lost: 0,
+            dead: false,
         });
         self.go_on(round, next);
     }
@@ -223,6 +235,9 @@ impl Simulation<'_> {
             Target::Hub => self.home_site(app),
             Target::Leaf => Site::Leaf(self.apps[app as usize].leaf),
         };
+        if self.is_lost(id, nth, site, &op) {
+            return;
+        }
         let call = Call::of(&op);
         let done = match self.hardware.serve(site, call, self.now, self.now) {
             Ok(done) => done,
@@ -237,11 +252,15 @@ impl Simulation<'_> {
         let target = if op.target == Target::Hub { self.home() } else { Target::Leaf };
         let flags = (op.status, op.dry_run);
         self.sums.rows[row as usize].counts.add_key(target, op.verb, op.kind, flags, reply.0);
+        let back = self.travel(site, Direction::Back, done, call.bytes[1]);
+        self.answered(id, nth, reply, back);
+    }
+
+    /// The answer to a call of a round is back at `back`.
+    pub(super) fn answered(&mut self, id: u32, nth: u8, reply: (u16, Option<super::leaf::Shown>), back: Time) {
         let Some(round) = self.rounds.get_mut(id) else { return };
         round.replies[usize::from(nth)] = reply;
         round.awaited -= 1;
-        let back = self.travel(site, Direction::Back, done, call.bytes[1]);
-        let Some(round) = self.rounds.get_mut(id) else { return };
         round.answered = round.answered.max(back);
         if round.awaited == 0 {
             self.queue.push(round.answered, Event::RoundReplies { round: id });
@@ -249,7 +268,7 @@ impl Simulation<'_> {
     }
 
     /// A server told a call to come back after a pause: it does so, as often as in a live run.
-    fn pushed_back(&mut self, id: u32, nth: u8, op: &Op<Body>, pause: Span) {
+    pub(super) fn pushed_back(&mut self, id: u32, nth: u8, op: &Op<Body>, pause: Span) {
         let Some(round) = self.rounds.get_mut(id) else { return };
         let shard = self.apps[round.app as usize].shard;
         let row = self.managers[shard as usize].row;
@@ -259,12 +278,7 @@ impl Simulation<'_> {
             self.queue.push(self.now + pause, Event::CallArrives { round: id, nth });
             return;
         }
-        round.replies[usize::from(nth)] = (429, None);
-        round.awaited -= 1;
-        round.answered = round.answered.max(self.now);
-        if round.awaited == 0 {
-            self.queue.push(round.answered, Event::RoundReplies { round: id });
-        }
+        self.answered(id, nth, (429, None), self.now);
     }
 
     /// When a list of so many objects, the first part of a watch, has come.
@@ -315,7 +329,12 @@ impl Simulation<'_> {
     /// All replies to a batch are back: what they show is kept, and the machine goes on.
     pub(super) fn round_replies(&mut self, id: u32) {
         let Some(round) = self.rounds.get_mut(id) else { return };
+        if round.dead {
+            self.rounds.take(id);
+            return;
+        }
         let (app, batch) = (round.app, std::mem::take(&mut round.batch));
+        round.lost = 0;
         let answers = std::mem::take(&mut round.replies);
         let refused = answers.iter().map(|(code, _)| *code).find(|code| !(200..300).contains(code));
         round.refused = refused.or(round.refused);

@@ -5,7 +5,7 @@ use super::event::Event;
 use super::ground::Ground;
 use super::hub::Application;
 use super::leaf::{Leaf, Out, Shown};
-use super::manager::{Managed, Manager, Round, Watches};
+use super::manager::{Managed, Manager, Round, Watches, watched_kind};
 use super::parts::{Part, Parts};
 use super::queue::{Engine, Queue};
 use super::shape::Shapes;
@@ -16,10 +16,11 @@ use crate::drive::intent::Intent;
 use crate::fleet::{self, World};
 use crate::ids::{AppId, ChangeId};
 use crate::measure::{Ledger, Plan, Signal};
-use crate::model::flux::PassId;
-use crate::model::hardware::{Direction, Hardware, Site};
+use crate::model::flux::{ConditionType, PassId, Truth};
+use crate::model::hardware::{Hardware, Site};
 use crate::model::prices::Call;
-use crate::reconcile::{Rules, Slot, TokenBucket};
+use crate::model::trouble::Troubles;
+use crate::reconcile::{Health, Rules, Slot, TokenBucket};
 use crate::seed::Seed;
 use crate::units::{Span, Time};
 
@@ -46,6 +47,11 @@ pub(super) struct Simulation<'a> {
     pub(super) buckets: Vec<TokenBucket>,
     /// Calls of managers to each leaf, if they are limited.
     pub(super) leaf_calls: Vec<u32>,
+    /// When the last watch event of each leaf arrives, then of the hub.
+    pub(super) heard: Vec<Time>,
+    /// What is wrong at the moment, and faults that are not over.
+    pub(super) troubles: Troubles,
+    pub(super) faults: u32,
     /// What everything runs on.
     pub(super) hardware: Hardware,
     pub(super) rounds: Slab<Round>,
@@ -93,6 +99,10 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    pub(super) fn each_mut(&mut self, f: impl FnMut(&mut T)) {
+        self.table.iter_mut().flatten().for_each(f);
+    }
+
     pub(super) fn get_mut(&mut self, at: u32) -> Option<&mut T> {
         self.table.get_mut(at as usize)?.as_mut()
     }
@@ -117,6 +127,9 @@ impl<'a> Simulation<'a> {
             buckets: Vec::new(),
             leaf_calls: Vec::new(),
             hardware: Hardware::new(&scenario.model, Seed::new(scenario.run.seed), 0, std::iter::empty()),
+            heard: Vec::new(),
+            troubles: Troubles::new(Seed::new(scenario.run.seed), 0),
+            faults: 0,
             rounds: Slab::new(),
             shown: Slab::new(),
             told: Vec::new(),
@@ -187,6 +200,10 @@ impl<'a> Simulation<'a> {
         let install = part.changes.iter().filter_map(of);
         let install = install.map(|change| AppId(self.parts.local(change.app)));
         self.ledger.begin_part(number, part.apps(), install);
+        self.heard.clear();
+        self.heard.resize(leaves + 1, Time(0));
+        self.troubles = Troubles::new(seed, leaves);
+        self.schedule_faults();
         ground.flux.catalogue.rewind();
         for (n, (at, _)) in (0..).zip(&self.parts.commits) {
             self.queue.push(*at, Event::Commit { n });
@@ -203,6 +220,23 @@ impl<'a> Simulation<'a> {
     /// A change of this part, by its number here.
     pub(super) fn change_of(&self, index: u32) -> fleet::Change {
         self.ground.world.changes()[self.part.changes[index as usize] as usize]
+    }
+
+    /// A manager of the whole run by its number within this part, if it is one of it.
+    pub(super) fn manager_here(&self, manager: u32) -> Option<u32> {
+        let (first, _) = self.parts.first_manager(self.part.number);
+        manager.checked_sub(first).filter(|n| *n < self.parts.managers())
+    }
+
+    /// A manager as it starts.
+    pub(super) fn fresh_manager(&self, shard: u32) -> Manager {
+        let (first, row) = self.parts.first_manager(self.part.number);
+        Manager::new(self.ground.scenario, first + shard, row + shard)
+    }
+
+    /// Whether managers sit on their leaves.
+    pub(super) const fn on_leaves(&self) -> bool {
+        self.parts.on_leaves()
     }
 
     /// How many parts the run has.
@@ -224,6 +258,10 @@ impl<'a> Simulation<'a> {
     pub(super) fn step(&mut self) -> bool {
         let Some((at, event)) = self.queue.pop() else { return false };
         self.now = self.now.max(at);
+        if let Some(until) = self.held(&event) {
+            self.hold(event, until);
+            return true;
+        }
         self.sums.events += 1;
         self.happen(event);
         while let Some(shard) = self.woken.pop() {
@@ -264,6 +302,15 @@ impl<'a> Simulation<'a> {
                 self.leaf_told(leaf);
             }
             Event::PassCalls { leaf, pass } => self.pass_calls(leaf, pass),
+            Event::Fault { n, begins } => self.fault(n, begins),
+            Event::CallLost { round, nth } => self.call_lost(round, nth),
+            Event::Relist { leaf, kind } => {
+                let (shard, kind) = (self.owner(leaf), watched_kind(kind));
+                let objects = self.leaves[leaf as usize].count(kind);
+                self.relist(shard, Site::Leaf(leaf), kind, objects);
+            }
+            Event::RelistHub { shard } => self.relist(shard, Site::Hub, Kind::APPLICATION, self.hub_objects.0),
+            Event::ManagerListed { shard } => self.manager_listed(shard),
         }
     }
 
@@ -274,19 +321,15 @@ impl<'a> Simulation<'a> {
 
     /// Passes on what came of a leaf's doings, and sets its timer.
     pub(super) fn leaf_told(&mut self, leaf: u32) {
-        for signal in self.out.signals.drain(..) {
-            self.ledger.take(signal);
+        self.pass_on(leaf, self.now);
+        if self.ground.scenario.model.is_mock() {
+            self.work_off(leaf);
         }
         for pass in self.out.passes.drain(..) {
             let calls = self.leaves[leaf as usize].controllers.asked(pass).iter().map(Call::of);
-            let done = self.hardware.flux(leaf, calls, self.now);
+            let done = self.hardware.flux(leaf, calls, self.now, self.now);
             self.queue.push(done, Event::PassCalls { leaf, pass });
         }
-        let mut shown = std::mem::take(&mut self.out.shown);
-        for (app, slot, what) in shown.drain(..) {
-            self.tell_manager(leaf, app, slot, what);
-        }
-        self.out.shown = shown;
         let next = self.leaves[leaf as usize].next_deadline(self.ground).map(|next| next.max(self.now));
         let armed = &mut self.leaves[leaf as usize].armed;
         if let Some(next) = next.filter(|next| armed.is_none_or(|armed| *next < armed)) {
@@ -295,8 +338,34 @@ impl<'a> Simulation<'a> {
         }
     }
 
+    /// The one thread of all modelled controllers does not leave a leaf before everything there waits: as in live runs.
+    fn work_off(&mut self, leaf: u32) {
+        let mut at = self.now;
+        while let Some(pass) = self.out.passes.pop() {
+            let calls = self.leaves[leaf as usize].controllers.asked(pass).iter().map(Call::of);
+            at = self.hardware.flux(leaf, calls, self.now, at);
+            self.leaves[leaf as usize].serve(self.ground, pass, at, &mut self.out);
+            if self.out.passes.is_empty() {
+                self.leaves[leaf as usize].turn(self.ground, at, &mut self.out);
+            }
+            self.pass_on(leaf, at);
+        }
+    }
+
+    /// What happened on a leaf is told to whoever measures and to its manager.
+    fn pass_on(&mut self, leaf: u32, at: Time) {
+        for signal in self.out.signals.drain(..) {
+            self.ledger.take(signal);
+        }
+        let mut shown = std::mem::take(&mut self.out.shown);
+        for (app, slot, what) in shown.drain(..) {
+            self.tell_manager(leaf, app, slot, what, at);
+        }
+        self.out.shown = shown;
+    }
+
     /// A watch event leaves the API server, if the kind is watched there.
-    fn tell_manager(&mut self, leaf: u32, app: u32, slot: Slot, what: Option<Shown>) {
+    fn tell_manager(&mut self, leaf: u32, app: u32, slot: Slot, what: Option<Shown>, at: Time) {
         let managed = &self.apps[app as usize];
         let kind = managed.app.kinds[slot.index()];
         let open = super::manager::watched(kind).is_some_and(|kind| self.watches[leaf as usize].is_open(kind));
@@ -304,8 +373,8 @@ impl<'a> Simulation<'a> {
             self.managers[managed.shard as usize].watch_events += 1;
             let shown = self.shown.put(what);
             let (site, bytes) = (Site::Leaf(leaf), Call::new(Verb::Get, kind, (false, false)).bytes[1]);
-            let sent = self.hardware.tell(site, 1, self.now, self.now);
-            let at = self.travel(site, Direction::Back, sent, bytes);
+            let sent = self.hardware.tell(site, 1, self.now, at);
+            let at = self.heard(site, sent, bytes);
             self.queue.push(at, Event::FluxSeen { app, slot, shown });
         }
     }
@@ -313,11 +382,6 @@ impl<'a> Simulation<'a> {
     /// One way between a manager on a leaf and the API server beside it.
     pub(super) fn way(&self) -> Span {
         self.ground.scenario.model.network.local.scaled(1, 2)
-    }
-
-    /// When something between a manager and an API server that it works against arrives.
-    pub(super) fn travel(&mut self, site: Site, direction: Direction, at: Time, bytes: u32) -> Time {
-        if self.parts.on_leaves() { at + self.way() } else { self.hardware.travel(site, direction, at, bytes) }
     }
 
     /// The API server that has the Applications of an app's manager.
@@ -366,7 +430,7 @@ impl<'a> Simulation<'a> {
         self.sums.hub_events += if site == Site::Hub { watchers } else { 0 };
         let told = self.hardware.tell(site, watchers, self.now, self.now).max(done);
         let bytes = Call::new(Verb::Get, Kind::APPLICATION, (false, false)).bytes[1];
-        let at = self.travel(site, Direction::Back, told, bytes);
+        let at = self.heard(site, told, bytes);
         self.queue.push(at, Event::AppSeen { app, what: news });
     }
 
@@ -390,9 +454,27 @@ impl<'a> Simulation<'a> {
             row.cpu += self.hardware.thought(n);
         }
         self.add_used();
+        for (sum, served) in self.sums.served.iter_mut().zip(self.hardware.served()) {
+            *sum += served;
+        }
+        self.sums.served[1] += std::mem::take(&mut self.out.unpriced);
+        let gave_up = self.gave_up();
+        self.sums.gave_up.extend(gave_up);
         if state {
             self.keep_objects();
         }
+    }
+
+    /// Apps that their Flux controller gave up on: it waits for another generation or version.
+    fn gave_up(&self) -> Vec<(AppId, String)> {
+        let stalled = |n: &u32| {
+            let (app, on_hub) = (&self.apps[*n as usize], &self.hub[*n as usize]);
+            let object = self.leaves[app.leaf as usize].flux(app.addon, Slot::Workload)?;
+            let stalled = object.status.condition(ConditionType::Stalled).filter(|c| c.truth == Truth::True)?;
+            let healthy = on_hub.status.health == Some(Health::Healthy);
+            (on_hub.exists && !healthy).then(|| (self.part.app(*n), format!("{:?}", stalled.reason)))
+        };
+        (0..u32::try_from(self.apps.len()).unwrap_or(u32::MAX)).filter_map(|n| stalled(&n)).collect()
     }
 
     /// What all parts came to.
@@ -402,7 +484,7 @@ impl<'a> Simulation<'a> {
 
     /// Whether the timeline was played, every change is done and every app healthy.
     pub(super) fn is_settled(&self) -> bool {
-        self.next_change >= self.part.changes.len() && self.writing == 0 && self.ledger.is_settled()
+        self.next_change >= self.part.changes.len() && self.writing == 0 && self.faults == 0 && self.ledger.is_settled()
     }
 }
 

@@ -58,7 +58,16 @@ impl Simulation<'_> {
         }
         let copied = stored.max(self.now) + self.way() + self.relay_work();
         let there = self.hardware.travel(Site::Leaf(self.apps[app as usize].leaf), Direction::There, copied, 0);
+        let there = self.in_order(there);
         self.queue.push(there, Event::Write { index, stage, tries: 1 });
+    }
+
+    /// What the hub and a leaf tell each other arrives in the order in which it is sent.
+    fn in_order(&mut self, at: Time) -> Time {
+        // Nobody else uses the hub's place: its watch is the management cluster's.
+        let Some(last) = self.heard.last_mut() else { return at };
+        *last = at.max(*last);
+        *last
     }
 
     /// What the management cluster spends on hearing of a change and passing it on.
@@ -83,7 +92,7 @@ impl Simulation<'_> {
         let leaf = Site::Leaf(self.apps[app as usize].leaf);
         let call = Call::new(Verb::Patch, Kind::APPLICATION, (false, false));
         let heard = self.hardware.travel(leaf, Direction::Back, done, call.bytes[1]);
-        let there = heard + self.relay_work() + self.way();
+        let there = self.in_order(heard) + self.relay_work() + self.way();
         let stored = self.hardware.serve_first(Site::Hub, call, there, there);
         let stored = self.hardware.tell(Site::Hub, 1, there, stored);
         let above = &mut self.sums.above;

@@ -5,6 +5,7 @@ use super::parts::Parts;
 use super::tally::Counts;
 use super::used::{Shares, busy_ppm};
 use super::{Ending, ManagerOutcome, Outcome};
+use crate::ids::AppId;
 use crate::measure::Books;
 use crate::scenario::Scenario;
 use crate::units::Span;
@@ -60,6 +61,10 @@ pub struct Sums {
     /// Objects on hubs and on leaves, at the most of every part.
     pub(super) objects: [u64; 2],
     pub(super) hub_events: u64,
+    /// Calls answered, of hubs and of leaves.
+    pub(super) served: [u64; 2],
+    /// Apps that Flux gave up on.
+    pub(super) gave_up: Vec<(AppId, String)>,
     pub(super) used: Shares,
     pub(super) events: u64,
     pub(super) simulated: Span,
@@ -93,6 +98,8 @@ impl Sums {
             books: Books::default(),
             objects: [0; 2],
             hub_events: 0,
+            served: [0; 2],
+            gave_up: Vec::new(),
             used: Shares::default(),
             events: 0,
             simulated: Span::ZERO,
@@ -131,6 +138,11 @@ impl Sums {
             *ours += theirs;
         }
         self.hub_events += other.hub_events;
+        for (ours, theirs) in self.served.iter_mut().zip(other.served) {
+            *ours += theirs;
+        }
+        self.gave_up.extend(other.gave_up);
+        self.gave_up.sort();
         self.used.merge(other.used);
         self.events += other.events;
         self.ended(&other.ending, other.simulated);
@@ -175,6 +187,8 @@ impl Sums {
             hub_watches: if spoke { 2 } else { 2 * managers },
             objects: self.objects,
             hub_events: self.hub_events,
+            served: self.served,
+            gave_up: self.gave_up,
             state: state.then(|| Value::Object(self.state.into_iter().map(listed).collect())),
             refused: self.refused.into_iter().map(|(_, why)| why).collect(),
             limits: Vec::new(),

@@ -20,6 +20,8 @@ pub struct Model {
     pub manager: Thinking,
     /// CPU time of a cluster's Flux controllers per call that they make.
     pub flux_call: Span,
+    /// How late whoever plays the timeline sends a change.
+    pub lag: Delay,
     /// What things held weigh.
     pub memory: Memory,
 }
@@ -172,17 +174,18 @@ const KUBERNETES: Model = Model {
     leaf: Server { milli: 2_000, ..KUBERNETES_SERVER },
     manager: Thinking { milli: 1_000, hear: us(30), ask: us(60), decide: us(20) },
     flux_call: us(3_200),
+    lag: Delay::Fixed(Span::ZERO),
     memory: KUBERNETES_MEMORY,
 };
 
 const MOCK_SERVER: Server = Server {
     milli: 2_000,
-    read: us(25),
-    create: us(60),
-    write: us(60),
-    apply: us(80),
+    read: us(60),
+    create: us(120),
+    write: us(120),
+    apply: us(120),
     per_kib: us(1),
-    watch_event: us(15),
+    watch_event: us(25),
     commit: Span::ZERO,
     seats: 0,
     queue: 0,
@@ -192,14 +195,15 @@ const MOCK: Model = Model {
     prices: PriceList::Mock,
     host: Some(2),
     network: Network {
-        way: Way { latency: Delay::Fixed(us(20)), bandwidth: 0 },
+        way: Way { latency: Delay::Fixed(us(50)), bandwidth: 0 },
         local: Span::ZERO,
         regions: Vec::new(),
     },
-    hub: MOCK_SERVER,
+    hub: Server { watch_event: us(45), ..MOCK_SERVER },
     leaf: MOCK_SERVER,
-    manager: Thinking { milli: 1_000, hear: us(30), ask: us(60), decide: us(20) },
+    manager: Thinking { milli: 1_000, hear: us(20), ask: us(34), decide: us(71) },
     flux_call: us(27),
+    lag: Delay::Uniform { min: us(600), max: us(1_800) },
     memory: Memory {
         server: Bytes(2 << 10),
         object: Bytes(2 << 10),

@@ -25,6 +25,7 @@ pub(super) fn fill(file: &mut spec::File) {
     manager.ask.get_or_insert(base.manager.ask);
     manager.decide.get_or_insert(base.manager.decide);
     written.flux.call.get_or_insert(base.flux_call);
+    written.lag.get_or_insert(undelay(base.lag));
     let (memory, base) = (&mut written.memory, base.memory);
     memory.server.get_or_insert(base.server);
     memory.object.get_or_insert(base.object);
@@ -95,6 +96,7 @@ pub(super) fn meaning(written: &spec::Model) -> model::Model {
             decide: manager.decide.unwrap_or(base.manager.decide),
         },
         flux_call: written.flux.call.unwrap_or(base.flux_call),
+        lag: written.lag.as_ref().map_or(base.lag, delay),
         memory: model::Memory {
             server: memory.server.unwrap_or(base.memory.server),
             object: memory.object.unwrap_or(base.memory.object),

@@ -13,6 +13,7 @@ pub(super) fn check(spec: &Spec, findings: &mut Vec<Finding>) {
     let (model, network) = (&spec.model, &spec.model.network);
     unique("spec.model.network.regions", "name", network.regions.iter().map(|one| one.name.0.clone()), findings);
     delay("spec.model.network.latency", network.latency.as_ref(), findings);
+    delay("spec.model.lag", model.lag.as_ref(), findings);
     for (n, one) in network.regions.iter().enumerate() {
         region(&format!("spec.model.network.regions.{n}.name"), &one.name, spec, findings);
         delay(&format!("spec.model.network.regions.{n}.latency"), one.latency.as_ref(), findings);

@@ -1,9 +1,11 @@
 //! The timeline, played in order of time: every change must find what it changes.
 
-use super::{at, catalogue, managers, selector, unique, unknown_addon};
+mod fault;
+
+use super::{at, catalogue, selector, unique, unknown_addon};
 use crate::scenario::errors::Finding;
 use crate::scenario::shape::did_you_mean;
-use crate::scenario::spec::{Addon, Change, Fault, FaultKind, FaultProcess, Mode, Selector, Source, Spec, Step};
+use crate::scenario::spec::{Addon, Change, Mode, Selector, Source, Spec, Step};
 use crate::units::Span;
 use std::collections::BTreeMap;
 
@@ -274,35 +276,6 @@ impl Play<'_> {
                 self.findings.push(finding.hint("the run would wait for the correction until its timeout"));
             }
         }
-    }
-
-    fn fault(&mut self, here: &str, index: usize, time: Span, fault: &Fault) {
-        let managers = managers(self.spec);
-        let of_manager = fault.process == FaultProcess::Manager;
-        if of_manager && fault.manager >= managers {
-            let message = format!("there is no manager {}, they are 0 to {}", fault.manager, managers - 1);
-            let finding = Finding::error("unknown-reference", &at(format!("{here}.manager")), message);
-            self.findings.push(finding.about("spec.topology.**"));
-        }
-        if !of_manager && fault.kind == FaultKind::Kill {
-            let message = "API servers keep their objects in memory: killed, they would come back empty".to_owned();
-            let finding = Finding::error("contradiction", &at(format!("{here}.kind")), message);
-            self.findings.push(finding.about(&format!("{here}.process")).hint("use `kind: pause`"));
-        }
-        let victim = match fault.process {
-            FaultProcess::Manager => format!("manager {}", fault.manager),
-            FaultProcess::Leaves => "the leaves".to_owned(),
-            FaultProcess::Hub => "the hub".to_owned(),
-        };
-        let end = time + fault.duration;
-        let overlap = self.hurt.iter().find(|(other, until, _)| *other == victim && *until > time);
-        if let Some((_, until, other)) = overlap {
-            let verb = if fault.process == FaultProcess::Leaves { "are" } else { "is" };
-            let message = format!("{victim} {verb} hurt until {until} by step {other} already");
-            self.refuse("contradiction", here, message, "let it begin after the other has ended");
-        }
-        self.hurt.push((victim, end, index));
-        self.in_time(&format!("{here}.duration"), end, "its end");
     }
 
     /// What the whole timeline says of the catalogue.

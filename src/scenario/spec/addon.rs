@@ -162,6 +162,13 @@ pub(crate) struct Selector {
     pub(crate) share: Share,
 }
 
+impl Selector {
+    /// Whether every cluster matches.
+    pub(crate) fn is_all(&self) -> bool {
+        self.labels.is_empty() && self.share == Share::ALL
+    }
+}
+
 impl Default for Selector {
     fn default() -> Self {
         Self { labels: BTreeMap::new(), share: Share::ALL }

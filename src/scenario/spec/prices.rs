@@ -26,6 +26,9 @@ pub(in crate::scenario) struct Model {
     pub(in crate::scenario) manager: Thinking,
     /// The Flux controllers of each cluster.
     pub(in crate::scenario) flux: FluxCost,
+    /// How late whoever plays the timeline sends a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::scenario) lag: Option<Delay>,
     /// What things held weigh.
     pub(in crate::scenario) memory: Memory,
 }
@@ -37,7 +40,7 @@ pub(in crate::scenario) enum PriceList {
     /// A kube-apiserver with etcd, controllers in processes of their own.
     #[default]
     Kubernetes,
-    /// This program's own servers and models, as `benches/roles.rs` measures them: for comparison with a live run.
+    /// This program's own servers and models, for comparison with a live run.
     Mock,
 }
 

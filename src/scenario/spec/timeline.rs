@@ -1,7 +1,7 @@
 //! What changes when.
 
-use super::{Selector, one};
-use crate::units::{Rate, Span};
+use super::{Delay, Selector, one};
+use crate::units::{Rate, Share, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -142,17 +142,36 @@ pub(crate) enum Arrival {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Fault {
-    /// What happens to the process.
+    /// What happens. Live runs play `kill` and `pause`, the simulated clock plays all.
     pub(crate) kind: FaultKind,
-    /// Whose process. API servers keep their objects in memory, so they can be paused but not killed.
+    /// Whose process. The mock's API servers keep their objects in memory, so they can be paused but not killed.
     #[serde(default)]
     pub(crate) process: FaultProcess,
     /// Which manager, from 0.
     #[serde(default)]
     #[schemars(range(min = 0, max = 999))]
     pub(crate) manager: u32,
-    /// For how long; then it runs again.
+    /// Which clusters, with `process: leaves`; all by default. A share of them is drawn by the seed.
+    #[serde(default, skip_serializing_if = "Selector::is_all")]
+    pub(crate) selector: Selector,
+    /// Which share of the calls (`slow`, `throttle`); all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) share: Option<Share>,
+    /// How much longer they take each way (`slow`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delay: Option<Delay>,
+    /// What the answer says about coming back (`throttle`); 1s by default, as kube-apiserver says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after: Option<Span>,
+    /// For how long; then all is well again. Watches that `expire` do so at some moment of it.
     pub(crate) duration: Span,
+}
+
+impl FaultKind {
+    /// Whether it is about API servers as managers see them, and not about a process.
+    pub(crate) const fn is_trouble(self) -> bool {
+        !matches!(self, Self::Kill | Self::Pause)
+    }
 }
 
 /// Whose process is hurt.
@@ -176,4 +195,14 @@ pub(crate) enum FaultKind {
     Kill,
     /// It is stopped (SIGSTOP) and continued afterwards.
     Pause,
+    /// Managers do not reach these API servers; what is on its way waits for the end, a call for 30s at most.
+    Partition,
+    /// Calls and watch events of these API servers take longer.
+    Slow,
+    /// These API servers tell managers to come back later: 429 with Retry-After.
+    Throttle,
+    /// Managers' watches of these API servers end with 410: everything is listed again.
+    Expire,
+    /// These API servers are gone and come back with all objects; watches start over.
+    Restart,
 }

@@ -53,6 +53,8 @@ impl Simulation<'_> {
         controllers.merge(&self.destination_counts.tally());
         let controllers_calls = controllers.total();
         Outcome {
+            served: self.hardware.served(),
+            gave_up: Vec::new(),
             ending,
             digest: self.out.digest.value(),
             events: self.events,

@@ -355,7 +355,7 @@ impl Simulation<'_> {
         self.out.shown.clear();
         for pass in self.out.passes.drain(..) {
             let ops = self.leaves[leaf as usize].controllers.asked(pass).iter();
-            let done = self.hardware.flux(leaf, ops.map(Price::of), self.now);
+            let done = self.hardware.flux(leaf, ops.map(Price::of), self.now, self.now);
             self.queue.push(done, Event::PassCalls { leaf, pass });
         }
         let next = self.leaves[leaf as usize].next_deadline(&self.ground).map(|next| next.max(self.now));

@@ -42,6 +42,8 @@ pub(super) struct Out {
     pub(super) signals: Vec<Signal>,
     /// Calls of the cluster's own controllers.
     pub(super) counts: Counts,
+    /// Of those, the deployment controller's, which have no price.
+    pub(super) unpriced: u64,
     pub(super) digest: Digest,
     /// Objects in the stores of all leaves, now and at their most.
     pub(super) objects: (u64, u64),
@@ -54,6 +56,7 @@ impl Out {
             shown: Vec::new(),
             signals: Vec::new(),
             counts: Counts::new(),
+            unpriced: 0,
             digest: Digest::default(),
             objects: (0, 0),
         }
@@ -142,6 +145,7 @@ impl Leaf {
         while let workload::Step::Call(op) = self.workloads.step(now) {
             let code = if op.verb == Verb::Create { 201 } else { 200 };
             out.counts.add(&op, code);
+            out.unpriced += 1;
             match workload::Place::of(op.object) {
                 workload::Place::Deployment(slot) if op.body == workload::Write::Available => {
                     let n = self.deployments[slot.0 as usize];
