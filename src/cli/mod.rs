@@ -11,6 +11,7 @@ mod init;
 mod manager;
 mod output;
 mod place;
+mod predict;
 mod progress;
 mod report;
 mod role;
@@ -53,6 +54,8 @@ enum Command {
     Init(init::Args),
     /// Say which manager owns which cluster, how even that is, and what moves when managers come and go
     Place(place::Args),
+    /// Predict what others measured, from the model: every question of the calibration with its interval
+    Predict(predict::Args),
     /// Say what the record of a run says
     Report(report::Args),
     /// Play a scenario and say what happened
@@ -80,6 +83,7 @@ impl Command {
             Self::Explain(args) => explain::run(&args),
             Self::Init(args) => init::run(&args),
             Self::Place(args) => place::run(&args),
+            Self::Predict(args) => predict::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Fleet(args) => fleet::run(&args),
             Self::Gate(args) => gate::run(&args),

@@ -130,8 +130,6 @@ fn run() -> Run {
             backoff_max: Span::from_secs(900),
             fetch: Delay::Fixed(Span::ZERO),
             build: Delay::Fixed(Span::ZERO),
-            build_lock: false,
-            deployments: (0, 1),
         },
         workload_ready: Delay::Fixed(Span::ZERO),
         history_bytes: 512 << 20,

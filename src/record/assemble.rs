@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Version of the models of other systems: raised whenever the same scenario may give other numbers.
-const MODEL_VERSION: &str = "1";
+pub const MODEL_VERSION: &str = "1";
 
 /// What a run came to, beside its scenario.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ mod series;
 #[cfg(test)]
 pub(crate) mod synthetic;
 
-pub use assemble::{Ran, begin, finish, hop_provenance};
+pub use assemble::{MODEL_VERSION, Ran, begin, finish, hop_provenance};
 pub use folder::{Folder, RecordError, Stored, load};
 pub use model::*;
 pub use series::ProcessSample;

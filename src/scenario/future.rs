@@ -6,7 +6,8 @@ use super::errors::Finding;
 const KEYS: [&str; 1] = ["spec.matrix"];
 
 /// Values whose feature has not landed.
-const VALUES: [(&str, &[&str]); 1] = [("spec.backend", &["control-plane", "kind", "kubeconfig"])];
+const VALUES: [(&str, &[&str]); 2] =
+    [("spec.manager.kind", &["flux"]), ("spec.backend", &["control-plane", "kind", "kubeconfig"])];
 
 const CODE: &str = "not-in-this-version";
 

@@ -224,8 +224,6 @@ pub enum ManagerKind {
     Argocd(Argo),
     /// The same with the loopback step.
     Flamingo(Argo),
-    /// None: Flux objects are written by hand.
-    Flux,
 }
 
 impl ManagerKind {
@@ -236,7 +234,6 @@ impl ManagerKind {
             Self::Loopback => "loopback",
             Self::Argocd(_) => "argocd",
             Self::Flamingo(_) => "flamingo",
-            Self::Flux => "flux",
         }
     }
 
@@ -245,7 +242,7 @@ impl ManagerKind {
     pub const fn argo(self) -> Option<Argo> {
         match self {
             Self::Argocd(argo) | Self::Flamingo(argo) => Some(argo),
-            Self::Loopback | Self::Flux => None,
+            Self::Loopback => None,
         }
     }
 }
@@ -556,10 +553,6 @@ pub struct Flux {
     pub fetch: Delay,
     /// Time to build or render the manifests.
     pub build: Delay,
-    /// Kustomizations are built one after the other.
-    pub build_lock: bool,
-    /// Calls per second of the deployment controller in thousandths, 0 for no limit, and its burst.
-    pub deployments: (u64, u32),
 }
 
 /// A length of time drawn per event.

@@ -247,7 +247,6 @@ fn kind(manager: &spec::Manager) -> model::ManagerKind {
         spec::ManagerKind::Loopback => model::ManagerKind::Loopback,
         spec::ManagerKind::Argocd => model::ManagerKind::Argocd(argo),
         spec::ManagerKind::Flamingo => model::ManagerKind::Flamingo(argo),
-        spec::ManagerKind::Flux => model::ManagerKind::Flux,
     }
 }
 
@@ -267,8 +266,6 @@ fn run(run: &spec::Run) -> model::Run {
             backoff_max: run.flux.backoff_max,
             fetch: delay(&run.flux.fetch),
             build: delay(&run.flux.build),
-            build_lock: run.flux.build_lock,
-            deployments: run.flux.deployments.as_ref().map_or((0, 1), |limit| (limit.qps.milli, limit.burst)),
         },
         workload_ready: delay(&run.workload_ready),
         history_bytes: run.history.0,

@@ -268,8 +268,6 @@ pub(super) enum ManagerKind {
     Argocd,
     /// Argo CD with Flamingo's loopback step: Flux on the clusters installs what Applications name. Simulated only.
     Flamingo,
-    /// Nobody: Flux objects are written to the clusters by hand, and Flux alone does the rest. Simulated only.
-    Flux,
 }
 
 impl ManagerKind {

@@ -1,4 +1,5 @@
 //! Many runs and a conclusion: whatever plays a scenario more than once.
 
 pub mod gate;
+pub mod predict;
 pub mod twin;

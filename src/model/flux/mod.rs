@@ -327,7 +327,5 @@ pub const fn default_settings() -> FluxSettings {
         backoff_max: Span::from_secs(900),
         fetch: Delay::Fixed(Span::ZERO),
         build: Delay::Fixed(Span::ZERO),
-        build_lock: false,
-        deployments: (0, 1),
     }
 }

@@ -64,19 +64,6 @@ pub(crate) struct Flux {
     pub(crate) fetch: Delay,
     /// Time to build or render the manifests.
     pub(crate) build: Delay,
-    /// Kustomizations are built one after the other, as kustomize-controller's process-wide lock has it. Live runs do not
-    /// know it.
-    #[serde(skip_serializing_if = "is_not")]
-    pub(crate) build_lock: bool,
-    /// Calls of kube-controller-manager's deployment controller. Its default is 20/s with a burst of 30; without it they
-    /// are unlimited. Live runs do not know it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) deployments: Option<super::Limit>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-const fn is_not(flag: &bool) -> bool {
-    !*flag
 }
 
 impl Default for Flux {
@@ -90,8 +77,6 @@ impl Default for Flux {
             backoff_max: Span::from_secs(900),
             fetch: Delay::default(),
             build: Delay::default(),
-            build_lock: false,
-            deployments: None,
         }
     }
 }
