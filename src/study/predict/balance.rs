@@ -10,7 +10,7 @@ const CLUSTERS: u32 = 100;
 const APPS: u64 = 10_000;
 const SHARDS: u32 = 10;
 /// Fleets of random ids.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 200;
 
 const SCHEMES: [Scheme; 5] =
     [Scheme::Legacy, Scheme::RoundRobin, Scheme::GreedyMinimum, Scheme::WeightedRing, Scheme::ConsistentHashing];
@@ -77,11 +77,11 @@ pub(super) fn predict(put: &mut Put<'_>) {
                 let members = fleet(Seed::new(n), even);
                 range(&members, &shards(scheme, &members, SHARDS))
             };
-            let how = "median of 100 fleets of random ids; the interval holds nine of ten of them and what a measured CPU adds";
+            let how = "median of 200 fleets of random ids; the interval holds nine of ten of them and what a measured CPU adds";
             put(&format!("C6.range.{name}.{load}"), spread((0..SEEDS).map(of).collect(), 0.25, "of the mean", how));
         }
         let of = |n| moves(scheme, &fleet(Seed::new(n), true));
-        let how = "median of 100 fleets of random ids, each with 100 apps; the interval holds nine of ten";
+        let how = "median of 200 fleets of random ids, each with 100 apps; the interval holds nine of ten";
         put(&format!("C6.moves.{name}"), spread((0..SEEDS).map(of).collect(), 0.0, "clusters", how));
     }
 }
