@@ -72,6 +72,12 @@ impl Reorder {
         Some(next.signal)
     }
 
+    /// Whether none is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// Signals that came after a younger one had been given out.
     #[must_use]
     pub const fn late(&self) -> u64 {

@@ -178,8 +178,10 @@ pub enum Reason {
     RecordsDropped,
     /// A process could not be started, or did not answer.
     SetupFailed,
-    /// Nothing was left that could ever happen, and yet something was awaited; virtual runs only.
+    /// Nothing was left to happen that would help, and yet something was awaited; virtual runs only.
     Stuck,
+    /// Changes came faster than they were done, and it got worse all the time; virtual runs only.
+    BacklogGrows,
 }
 
 /// How a number was come by.

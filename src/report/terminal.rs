@@ -53,6 +53,7 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::DiskFull => "disk full",
         Reason::RecordsDropped => "measuring records were lost",
         Reason::Stuck => "nothing left to happen",
+        Reason::BacklogGrows => "the backlog only grows",
         Reason::SetupFailed => "setup failed",
     }
 }

@@ -27,7 +27,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<ExitCode, Failure> {
-    virtual_time::check(scenario, world, host::available()).map_err(|e| Failure::input(miette::Report::from_err(e)))?;
+    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    virtual_time::check(scenario, world, host::available(), threads)
+        .map_err(|e| Failure::input(miette::Report::from_err(e)))?;
     let options = Options { state: args.objects, engine: Engine::default() };
     let started = clock::unix();
     let begun = record::begin(scenario, started, record::Clock::Virtual, record::Observer::CommitLog);
@@ -35,7 +37,6 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
     let mut folder = Folder::create(&path, &begun).map_err(cannot_write)?;
     let interrupted = interruptions()?;
     let mut host = HostWatch::start();
-    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let mut own = Watched::new("harness".to_owned(), Role::Harness, own_pid());
     let mut screen = Screen::new(args.quiet, scenario.run.timeout);
     let began = clock::now();
@@ -92,7 +93,7 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
         Ending::Interrupted => ExitCode::from(130),
         Ending::TimedOut => ExitCode::from(4),
         Ending::Settled if !unmet => ExitCode::SUCCESS,
-        Ending::Settled | Ending::Stuck => ExitCode::from(1),
+        Ending::Settled | Ending::Stuck | Ending::Growing => ExitCode::from(1),
     })
 }
 
@@ -102,6 +103,7 @@ const fn cut_short(ending: &Ending) -> Option<Reason> {
         Ending::TimedOut => Some(Reason::TimedOut),
         Ending::Interrupted => Some(Reason::Interrupted),
         Ending::Stuck => Some(Reason::Stuck),
+        Ending::Growing => Some(Reason::BacklogGrows),
     }
 }
 

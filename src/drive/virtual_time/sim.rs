@@ -1,6 +1,7 @@
 //! The simulation of one part after another: its hub, its managers, its leaves, and the queue of what happens next.
 
 use super::Ending;
+use super::ends::Ends;
 use super::event::Event;
 use super::ground::Ground;
 use super::hub::Application;
@@ -67,6 +68,7 @@ pub(super) struct Simulation<'a> {
     pub(super) next_change: usize,
     /// Writes that are on their way.
     pub(super) writing: u64,
+    pub(super) ends: Ends,
     /// What all parts so far add up to.
     pub(super) sums: Sums,
     pub(super) ledger: Ledger,
@@ -138,6 +140,7 @@ impl<'a> Simulation<'a> {
             hub_objects: (0, 0),
             next_change: 0,
             writing: 0,
+            ends: Ends::new(scenario),
             sums: Sums::new(parts.rows()),
             ledger: Ledger::new(Plan {
                 apps: 0,
@@ -195,6 +198,7 @@ impl<'a> Simulation<'a> {
         self.managers.extend(managers);
         self.hub_objects = (0, 0);
         (self.next_change, self.writing) = (0, 0);
+        self.ends = Ends::new(scenario);
         let all = world.changes();
         let of = |n: &u32| Some(all[*n as usize]).filter(|change| change.kind == fleet::ChangeKind::Install);
         let install = part.changes.iter().filter_map(of);
@@ -263,6 +267,7 @@ impl<'a> Simulation<'a> {
             return true;
         }
         self.sums.events += 1;
+        self.ledger.advance(self.now);
         self.happen(event);
         while let Some(shard) = self.woken.pop() {
             self.manager_turn(shard);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::calls::{Target, Verb};
 use crate::scenario;
 
 fn shipped(name: &str, sets: &[&str]) -> Scenario {
@@ -53,4 +54,47 @@ fn the_same_run_has_the_same_digest_and_another_seed_another() {
     assert_eq!((a.digest, a.events, &a.controllers), (heap.digest, heap.events, &heap.controllers));
     let other = play(&shipped("quickstart", &["fleet.clusters=40", "run.seed=2"]));
     assert_ne!(a.digest, other.digest);
+}
+
+/// The recorded sums of an install: a Kustomization that waits for N = 4 objects, D = 1 of them a Deployment, takes
+/// 4N + 2D + 16 calls and its source 10; a HelmRelease takes 42 of helm-controller, 8 of the Helm SDK, 10 for its chart and 10
+/// for the repository; a Deployment with replicas 6. Source and Kustomization are written together and back off alike, so that
+/// the first look at the source comes before its artifact: two calls more. Beside the controllers every app takes one call of the harness and one
+/// copy to its leaf, and its manager two applies.
+#[test]
+fn a_million_clusters_install_by_the_recorded_sums() {
+    let only_install = ["fleet.clusters=30", "timeline=[{ at: 0s, change: { install: {} } }]", "run.duration=0s"];
+    let outcome = play(&shipped("million", &only_install));
+    assert_eq!(outcome.ending, Ending::Settled);
+    let (kustomize, helm) = (4 * 4 + 2 + 16 + 10 + 6 + 2, 42 + 8 + 10 + 10 + 6);
+    assert_eq!(outcome.controllers.total(), 30 * (3 * kustomize + helm));
+    let verbs = |tally: &Tally, target, verb| -> u64 {
+        tally.iter().filter(|(key, _)| (key.target, key.verb) == (target, verb)).map(|(_, n)| n).sum()
+    };
+    assert_eq!(verbs(&outcome.harness, Target::Hub, Verb::Create), 30 * 4);
+    let above = outcome.above.unwrap();
+    assert_eq!(verbs(&above.calls, Target::Leaf, Verb::Apply), 30 * 4);
+    let managers: u64 = outcome.managers.iter().map(|row| verbs(&row.calls, Target::Leaf, Verb::Apply)).sum();
+    assert_eq!(managers, 30 * 4 * 2);
+}
+
+#[test]
+fn a_run_goes_on_until_its_duration_is_over() {
+    let still = play(&shipped("million", &["fleet.clusters=2"]));
+    assert_eq!((still.ending, still.simulated), (Ending::Settled, Span::from_secs(70 * 60)));
+    // Four apps on two clusters, looked at every three to four minutes for more than an hour.
+    let rounds: u64 = still.measured.shards.iter().flat_map(|shard| shard.rounds).sum();
+    assert!(rounds > 8 * 15, "{rounds}");
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_its_arithmetic() {
+    let scenario = shipped("million", &["fleet.clusters=3000"]);
+    let world = World::generate(&scenario);
+    assert_eq!(check(&scenario, &world, 8 << 20, 2), Ok(()));
+    let scenario = shipped("million", &["fleet.clusters=3000", "topology.kind=single"]);
+    let refused = check(&scenario, &world, 8 << 20, 2).unwrap_err();
+    assert!(refused.to_string().contains("15000 changes of 3000 clusters"), "{refused}");
+    let shared = shipped("million", &["fleet.clusters=3000", "model.host=2"]);
+    assert_eq!(check(&shared, &world, u64::MAX, 2), Err(Impossible::Shared { kind: "hub-and-spoke", key: "host" }));
 }

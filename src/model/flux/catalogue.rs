@@ -178,6 +178,11 @@ impl Catalogue {
         Revision { repo, commits: u32::try_from(commits).unwrap_or(u32::MAX) }
     }
 
+    /// Repositories at their references.
+    pub fn repositories(&self) -> impl Iterator<Item = RepoId> + use<> {
+        (0..self.repos.len()).map(index)
+    }
+
     /// The manifests under a path of a revision; `path` matters for Git and OCI alone.
     #[must_use]
     pub fn build(&self, revision: Revision, path: &str) -> Option<Build> {

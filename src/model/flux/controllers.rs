@@ -288,7 +288,7 @@ impl Controllers {
             }
         }
         match &step {
-            Step::Call(_) => self.passes[id.0 as usize] = Some(pass),
+            Step::Call => self.passes[id.0 as usize] = Some(pass),
             Step::Wait(at) => {
                 self.timers.set(*at, Alarm::Pass(id));
                 self.passes[id.0 as usize] = Some(pass);

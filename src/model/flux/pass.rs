@@ -17,8 +17,8 @@ use std::hash::{Hash as _, Hasher as _};
 /// What a pass wants next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Answers to these calls, in their order; they may be in flight together.
-    Call(Vec<Op>),
+    /// Answers to the calls of [`super::Controllers::asked`], in their order; they may be in flight together.
+    Call,
     /// Nothing before this instant.
     Wait(Time),
     /// It is over; the worker is free.
@@ -76,7 +76,7 @@ pub(super) enum Expect {
 
 /// The key of an object in the index of a cluster.
 pub(super) fn key(kind: Kind, namespace: &str, name: &str) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
+    let mut hasher = rustc_hash::FxHasher::default();
     (kind, namespace, name).hash(&mut hasher);
     hasher.finish()
 }
@@ -125,11 +125,13 @@ impl Context<'_> {
     }
 }
 
-/// Calls that are in flight together, and what their replies are for.
+/// A call to make, and what its reply is for.
 #[derive(Debug)]
-struct Batch {
-    ops: Vec<Op>,
-    expect: Vec<Expect>,
+struct Pending {
+    op: Op,
+    expect: Expect,
+    /// It goes out together with the next one.
+    more: bool,
 }
 
 /// What differs between the controllers.
@@ -148,9 +150,10 @@ pub(super) struct Pass {
     pub(super) agent: Agent,
     pub(super) began: Time,
     pub(super) outcome: Outcome,
-    pending: VecDeque<Batch>,
-    /// Replies that are awaited.
-    flying: Option<Batch>,
+    pending: VecDeque<Pending>,
+    /// Calls whose replies are awaited, and what those are for.
+    flying: Vec<Op>,
+    expected: Vec<Expect>,
     /// Conditions as they were last written.
     saved: Conditions,
     wait: Option<Time>,
@@ -181,7 +184,8 @@ impl Pass {
             began: now,
             outcome: Outcome::Rest,
             pending: VecDeque::new(),
-            flying: None,
+            flying: Vec::new(),
+            expected: Vec::new(),
             saved: object.status.conditions.clone(),
             wait: None,
             hold: None,
@@ -194,17 +198,17 @@ impl Pass {
 
     /// The calls whose replies are awaited.
     pub(super) fn asked(&self) -> &[Op] {
-        self.flying.as_ref().map_or(&[], |batch| &batch.ops)
+        &self.flying
     }
 
     /// Takes replies (none at the begin and after a wait) and says what is next.
     pub(super) fn step(&mut self, cx: &mut Context<'_>, replies: &[Reply]) -> Step {
         let Some(mut work) = self.work.take() else { return Step::Done };
-        if let Some(batch) = self.flying.take() {
-            for ((op, expect), reply) in batch.ops.into_iter().zip(batch.expect).zip(replies) {
-                self.receive(cx, &mut work, op, expect, reply);
-            }
+        let (mut flying, mut expected) = (std::mem::take(&mut self.flying), std::mem::take(&mut self.expected));
+        for ((op, expect), reply) in flying.drain(..).zip(expected.drain(..)).zip(replies) {
+            self.receive(cx, &mut work, op, expect, reply);
         }
+        (self.flying, self.expected) = (flying, expected);
         let step = self.next(cx, &mut work);
         self.work = Some(work);
         step
@@ -218,10 +222,8 @@ impl Pass {
                 self.wait = Some(at);
                 return Step::Wait(at);
             }
-            if let Some(batch) = self.pending.pop_front() {
-                let ops = batch.ops.clone();
-                self.flying = Some(batch);
-                return Step::Call(ops);
+            if self.call_next() {
+                return Step::Call;
             }
             if let Some(span) = self.hold.take() {
                 self.wait = Some(cx.now + span);
@@ -239,6 +241,18 @@ impl Pass {
         }
     }
 
+    /// The next calls go out; false if there are none.
+    fn call_next(&mut self) -> bool {
+        while let Some(Pending { op, expect, more }) = self.pending.pop_front() {
+            self.flying.push(op);
+            self.expected.push(expect);
+            if !more {
+                break;
+            }
+        }
+        !self.flying.is_empty()
+    }
+
     fn receive(&mut self, cx: &mut Context<'_>, work: &mut Work, op: Op, expect: Expect, reply: &Reply) {
         if Place::of(op.object) == Place::Flux(self.slot)
             && let (Some(view), Some(object)) = (reply.object, cx.objects.get_mut(self.slot))
@@ -250,7 +264,7 @@ impl Pass {
             Expect::Conditions if reply.is_conflict() && self.conflicts < CONFLICT_RETRIES => {
                 self.conflicts += 1;
                 self.wait = Some(cx.now + CONFLICT_PAUSE);
-                self.pending.push_front(Batch { ops: vec![op], expect: vec![expect] });
+                self.pending.push_front(Pending { op, expect, more: false });
             }
             Expect::Status(fields) if reply.is_ok() && fields.contains(Fields::ARTIFACT) => {
                 cx.progress.push(Progress::Fetched(self.slot));
@@ -339,18 +353,20 @@ impl Pass {
 
     /// Queues one call.
     pub(super) fn push(&mut self, op: Op, expect: Expect) {
-        self.pending.push_back(Batch { ops: vec![op], expect: vec![expect] });
+        self.pending.push_back(Pending { op, expect, more: false });
     }
 
     /// Queues one call before all others.
     pub(super) fn push_next(&mut self, op: Op, expect: Expect) {
-        self.pending.push_front(Batch { ops: vec![op], expect: vec![expect] });
+        self.pending.push_front(Pending { op, expect, more: false });
     }
 
     /// Queues calls that go out together.
     pub(super) fn push_all(&mut self, calls: impl IntoIterator<Item = (Op, Expect)>) {
-        let (ops, expect) = calls.into_iter().unzip();
-        self.pending.push_back(Batch { ops, expect });
+        self.pending.extend(calls.into_iter().map(|(op, expect)| Pending { op, expect, more: true }));
+        if let Some(last) = self.pending.back_mut() {
+            last.more = false;
+        }
     }
 
     /// An Event about the object, unless the recorder drops it.

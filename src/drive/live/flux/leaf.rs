@@ -136,7 +136,8 @@ impl Leaf {
             let ops = match asked.take() {
                 Some(ops) => ops,
                 None => match self.controllers.step(&setup.world, pass, &replies, now.monotonic) {
-                    Step::Call(ops) => {
+                    Step::Call => {
+                        let ops = self.controllers.asked(pass).to_vec();
                         if self.tell(setup, now.monotonic) {
                             self.aside.push((pass, ops));
                             return;

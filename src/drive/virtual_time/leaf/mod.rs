@@ -123,7 +123,7 @@ impl Leaf {
     /// Lets every pass go on that may.
     pub(super) fn turn(&mut self, ground: &Ground<'_>, now: Time, out: &mut Out) {
         while let Some(pass) = self.controllers.runnable(&ground.flux, now) {
-            if let Step::Call(_) = self.controllers.step(&ground.flux, pass, &[], now) {
+            if self.controllers.step(&ground.flux, pass, &[], now) == Step::Call {
                 out.passes.push(pass);
             }
         }
@@ -134,7 +134,7 @@ impl Leaf {
     pub(super) fn serve(&mut self, ground: &Ground<'_>, pass: PassId, now: Time, out: &mut Out) {
         let ops: SmallVec<[_; 4]> = self.controllers.asked(pass).iter().cloned().collect();
         let replies: SmallVec<[_; 4]> = ops.iter().map(|op| self.answer(ground, op, now, out)).collect();
-        if let Step::Call(_) = self.controllers.step(&ground.flux, pass, &replies, now) {
+        if self.controllers.step(&ground.flux, pass, &replies, now) == Step::Call {
             out.passes.push(pass);
         }
         self.settle(ground, now, out);

@@ -246,7 +246,8 @@ impl Lab {
         loop {
             while let Some(pass) = self.controllers.runnable(&self.world, self.now) {
                 let mut replies = vec![];
-                while let Step::Call(ops) = self.controllers.step(&self.world, pass, &replies, self.now) {
+                while self.controllers.step(&self.world, pass, &replies, self.now) == Step::Call {
+                    let ops = self.controllers.asked(pass).to_vec();
                     replies = ops.iter().map(|op| self.handle(op)).collect();
                 }
             }
