@@ -8,6 +8,7 @@ use crate::fleet::World;
 use crate::measure::{ChangeKind, Hop};
 use crate::scenario;
 use crate::study::predict::{self, Played};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 
@@ -22,7 +23,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut wrong = None;
     let predictions = predict::all(&mut |text, name, sets| {
         if !args.quiet {
-            eprintln!("playing {name} {}", sets.join(" "));
+            // Nobody may listen.
+            let _unheard = writeln!(std::io::stderr(), "playing {name} {}", sets.join(" "));
         }
         match scenario::parse(text, name, sets) {
             Ok(scenario) => {
