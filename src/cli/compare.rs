@@ -1,5 +1,8 @@
-//! `compare RESULT RESULT...`: who is better.
+//! `compare RESULT RESULT...`: who is better. `compare SCENARIO`: the same after running what its matrix asks for.
 
+mod matrix;
+
+use super::run::ClockArg;
 use super::{Failure, output};
 use crate::compare::{self, Question, Verdict};
 use crate::record;
@@ -24,9 +27,30 @@ enum Output {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folders of results of one scenario, 2 to 8; the first is the base
-    #[arg(required = true, num_args = 2..=8, value_name = "RESULT")]
+    /// Folders of results of one scenario, 2 to 8, the first of which is the base; or one scenario with a matrix
+    #[arg(required = true, num_args = 1..=8, value_name = "RESULT")]
     results: Vec<PathBuf>,
+    /// Matrix: what time is
+    #[arg(long, value_enum, default_value_t)]
+    clock: ClockArg,
+    /// Matrix: override a value of the scenario everywhere (may be repeated)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+    /// Matrix: only these points of an axis, such as clusters=1000,10000 (may be repeated)
+    #[arg(long, value_name = "AXIS=POINT,..")]
+    only: Vec<String>,
+    /// Matrix: folder of the results; those that are there are not run again [default: results/NAME-study]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Matrix: simulated runs at the same time [default: CPUs]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Matrix: what a core costs, in any currency, for the bill of the real control plane
+    #[arg(long, value_name = "PRICE", requires = "per_gib")]
+    per_core: Option<f64>,
+    /// Matrix: what a GiB of memory costs
+    #[arg(long, value_name = "PRICE", requires = "per_core")]
+    per_gib: Option<f64>,
     /// A key of the scenario that may differ besides topology, such as manager.behaviour (may be repeated)
     #[arg(long, value_name = "PATH")]
     across: Vec<String>,
@@ -45,6 +69,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if args.results.len() == 1 && !args.results[0].is_dir() {
+        return matrix::run(args);
+    }
     let read = |path: &PathBuf| record::load(path).map_err(|error| Failure::input(miette::Report::from_err(error)));
     let results = args.results.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let question = Question { noise: f64::from(args.noise.ppm) / 1e6, across: args.across.clone() };

@@ -165,6 +165,7 @@ fn settings(args: Args, hub: kube::Config) -> Settings {
         namespace: args.namespace,
         share,
         shard: args.shard,
+        lease: None,
         seed: Seed::new(u64::from(std::process::id())),
         reporter: Reporter::silent(),
         app_ids: None,

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(super) const OBJECTS: &str = "objects.json";
 
 /// The clocks of this version.
-#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum ClockArg {
     /// Real processes and sockets
     #[default]
@@ -48,6 +48,24 @@ impl ClockArg {
 #[error("manager.kind `{kind}` is simulated only; add --clock virtual, or let it be `loopback`")]
 struct SimulatedOnly {
     kind: &'static str,
+}
+
+impl ClockArg {
+    /// Its name as a flag.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Virtual => "virtual",
+        }
+    }
+
+    /// As a record calls it.
+    pub(super) const fn recorded(self) -> record::Clock {
+        match self {
+            Self::Real => record::Clock::Real,
+            Self::Virtual => record::Clock::Virtual,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,6 +103,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
     let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
     let world = Arc::new(World::generate(&scenario));
+    if matches!(args.clock, ClockArg::Virtual) && scenario.topology.lease.is_some() {
+        return Err(Failure::input(miette::miette!(
+            help = "remove it, or use --clock real",
+            "`topology.lease` has no simulated clock in this version"
+        )));
+    }
     if matches!(args.clock, ClockArg::Virtual) {
         return simulated::run(args, &scenario, &world);
     }
@@ -158,6 +182,7 @@ fn deliver(
         events: None,
         host: observed.host.clone(),
         available_min: observed.available_min,
+        epoch: outcome.epoch,
         setup: outcome.setup,
         warmup: Span::ZERO,
         wall: outcome.wall,

@@ -92,6 +92,7 @@ pub(crate) fn scenario(clusters: u32, addons: Vec<Addon>, timeline: Vec<Step>) -
         measure: Measure { window: Span::from_secs(1) },
         gate: BTreeMap::new(),
         expect: Expect::default(),
+        matrix: Vec::new(),
     }
 }
 

@@ -306,7 +306,7 @@ impl Tracker {
                 self.object_changed(app, at, object, change, by_controller);
             }
             Signal::Gone { app, at, object } => self.gone(app, at, object),
-            Signal::FluxReady { ready: false, .. } | Signal::QueueDepth { .. } => {}
+            Signal::FluxReady { ready: false, .. } | Signal::QueueDepth { .. } | Signal::Owns { .. } => {}
         }
     }
 

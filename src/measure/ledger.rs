@@ -10,6 +10,7 @@ use super::change::{Change, Hop};
 use super::hist::{Histogram, Latencies};
 use super::hops::{Progress, Tracker};
 use super::order::Reorder;
+use super::ownership::{Owners, Ownership};
 use super::signal::{RoundOutcome, Signal};
 use super::windows::{Gauges, Series};
 use crate::ids::{AppId, ChangeId};
@@ -88,6 +89,8 @@ pub struct Outcome {
     pub windows: Vec<Window>,
     /// What each manager did.
     pub shards: Vec<Shard>,
+    /// Who owned the clusters; `None` if no manager told.
+    pub ownership: Option<Ownership>,
     /// Signals taken.
     pub signals: u64,
     /// Signals that came too late to be put in order.
@@ -171,6 +174,7 @@ pub struct Ledger {
     intended: Vec<Time>,
     /// The queue of each manager as last told.
     queues: Vec<u64>,
+    owners: Owners,
     books: Books,
     /// The part that is counted, from 0.
     part: u32,
@@ -196,6 +200,7 @@ impl Ledger {
             order: Reorder::default(),
             intended: Vec::new(),
             queues: vec![0; plan.shards],
+            owners: Owners::new(0, plan.shards),
             books: Books { sum, width: plan.window, ..Books::default() },
             part: 0,
             window: 0,
@@ -205,6 +210,13 @@ impl Ledger {
             now: Time(0),
             plan,
         }
+    }
+
+    /// Follows who owns so many clusters.
+    #[must_use]
+    pub fn with_owners(mut self, clusters: u64) -> Self {
+        self.owners = Owners::new(clusters, self.plan.shards);
+        self
     }
 
     /// Begins the next part of the run, which has nothing to do with those before: its apps are counted from 0 again, as
@@ -320,7 +332,7 @@ impl Ledger {
     #[must_use]
     pub fn finish(mut self, now: Time) -> Outcome {
         self.close_part(now, |app| app);
-        self.books.outcome()
+        Outcome { ownership: self.owners.finish(now), ..self.books.outcome() }
     }
 
     fn count_until(&mut self, until: Time) {
@@ -359,6 +371,9 @@ impl Ledger {
                 }
                 let sum = self.queues.iter().sum();
                 self.queue = self.queue.max(sum);
+            }
+            Signal::Owns { shard, at, clusters, gained } => {
+                self.owners.owns(shard as usize, at, clusters.into(), gained.into());
             }
             _ => {}
         }

@@ -191,6 +191,17 @@ pub enum Signal {
         /// Waiting for a time (back-off, resync).
         waiting: u32,
     },
+    /// Manager: it owns another number of clusters than before.
+    Owns {
+        /// Which manager.
+        shard: u32,
+        /// When.
+        at: Time,
+        /// So many from now on.
+        clusters: u32,
+        /// Of those, new to it.
+        gained: u32,
+    },
     /// Leaves: the content of a Flux object changed.
     Written {
         /// Whose.
@@ -270,6 +281,7 @@ impl Signal {
             | Self::Seen { at, .. }
             | Self::Round { at, .. }
             | Self::QueueDepth { at, .. }
+            | Self::Owns { at, .. }
             | Self::Written { at, .. }
             | Self::Fetched { at, .. }
             | Self::Applied { at, .. }

@@ -86,6 +86,7 @@ impl Signal {
             Self::ObjectChanged { app, at, object, change, by_controller } => {
                 put.u8(9).u32(app.0).u64(at.0).u64(object).u8(change as u8).u8(by_controller.into())
             }
+            Self::Owns { shard, at, clusters, gained } => put.u8(11).u32(shard).u64(at.0).u32(clusters).u32(gained),
             Self::Gone { app, at, object } => put.u8(10).u32(app.0).u64(at.0).u8(object as u8),
         }
         .bytes
@@ -116,6 +117,7 @@ impl Signal {
                 outcome: take.choice(&OUTCOMES, "the outcome of a round")?,
             },
             4 => Self::QueueDepth { shard: take.u32(), at: Time(take.u64()), ready: take.u32(), waiting: take.u32() },
+            11 => Self::Owns { shard: take.u32(), at: Time(take.u64()), clusters: take.u32(), gained: take.u32() },
             tag @ 5..=10 => Self::decode_leaf(tag, &mut take)?,
             tag => return Err(("the kind of a record", tag)),
         })

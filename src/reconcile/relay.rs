@@ -116,6 +116,12 @@ impl Relay {
         self.reported = status;
     }
 
+    /// Whether there is no copy, as far as is known.
+    #[must_use]
+    pub const fn is_fresh(&self) -> bool {
+        self.found.is_none()
+    }
+
     /// Whether the copy was written with this content.
     #[must_use]
     pub fn has(&self, content: ContentId) -> bool {

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::measure::host::Host;
 use crate::measure::process::Usage;
 use crate::measure::warning::{Audited, Warning, audit};
-use crate::measure::{Figures, Hop, Hops, Outcome, Role, RoundOutcome, limit};
+use crate::measure::{Figures, Gap, Hop, Hops, Outcome, Ownership, Role, RoundOutcome, limit};
 use crate::scenario::{Backend, Behaviour, Scenario};
 use crate::units::{Span, Time};
 use sha2::{Digest, Sha256};
@@ -42,6 +42,8 @@ pub struct Ran<'a> {
     pub host: Host,
     /// The least memory that was available, bytes.
     pub available_min: u64,
+    /// When the first change was due.
+    pub epoch: Time,
     /// Until everything was ready.
     pub setup: Span,
     /// Warm-up before the first change.
@@ -98,6 +100,7 @@ pub fn begin(scenario: &Scenario, started: Time, clock: Clock, observer: Observe
         generator_lag: Latency::new(crate::measure::Quantiles::default(), Provenance::Measured),
         processes: Vec::new(),
         managers: Vec::new(),
+        ownership: None,
         limit: None,
         assumptions: assumptions(scenario),
         host: Host::default(),
@@ -150,6 +153,7 @@ pub fn finish(begun: RunRecord, scenario: &Scenario, ran: &Ran<'_>) -> RunRecord
             [] => limit::find(outcome, &usages, host, ran.used, busy, scenario.manager.concurrency),
             known => limit::most(known),
         }),
+        ownership: outcome.ownership.as_ref().map(|ownership| owned(ownership, ran.epoch)),
         assumptions: begun.assumptions.iter().chain(ran.assumptions).cloned().collect(),
         host: ran.host.clone(),
         warnings: warnings.iter().map(warning).collect(),
@@ -284,6 +288,22 @@ fn managers(ran: &Ran<'_>, provenance: Provenance) -> Vec<ManagerRecord> {
         queue_wait: Latency::new(shard.queue_wait.quantiles(), provenance),
     };
     ran.outcome.shards.iter().zip(ran.shares).enumerate().map(manager).collect()
+}
+
+fn owned(ownership: &Ownership, epoch: Time) -> OwnershipRecord {
+    let gap = |gap: &Gap| GapRecord {
+        at_s: gap.at.since(epoch).as_secs_f64(),
+        lasted_s: gap.lasted.as_secs_f64(),
+        clusters: gap.clusters,
+        closed: gap.closed,
+    };
+    let longest = ownership.gaps.iter().map(|gap| gap.lasted).max().unwrap_or(Span::ZERO);
+    OwnershipRecord {
+        clusters_moved: ownership.moved,
+        orphaned_cluster_s: ownership.orphaned.as_secs_f64(),
+        gap_max_s: longest.as_secs_f64(),
+        gaps: ownership.gaps.iter().map(gap).collect(),
+    }
 }
 
 fn warning(warning: &Warning) -> WarningRecord {

@@ -61,6 +61,9 @@ pub struct RunRecord {
     pub processes: Vec<ProcessRecord>,
     /// Managers.
     pub managers: Vec<ManagerRecord>,
+    /// Who owned the clusters while managers came and went; null where each has its own for ever.
+    #[serde(default)]
+    pub ownership: Option<OwnershipRecord>,
     /// Who was the limit.
     pub limit: Option<Limit>,
     /// What was assumed.
@@ -345,6 +348,32 @@ pub struct ManagerRecord {
     pub queue_depth_max: u64,
     /// From the queue's `add` until a worker took the app.
     pub queue_wait: Latency,
+}
+
+/// Who owned the clusters, from the moment when all had an owner for the first time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnershipRecord {
+    /// Times that a cluster came to another manager.
+    pub clusters_moved: u64,
+    /// Time without an owner, summed up over clusters, seconds.
+    pub orphaned_cluster_s: f64,
+    /// The longest time in which some cluster had no owner, seconds.
+    pub gap_max_s: f64,
+    /// Times in which some had none.
+    pub gaps: Vec<GapRecord>,
+}
+
+/// A time in which some clusters had no owner.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GapRecord {
+    /// When it began, seconds from the first change.
+    pub at_s: f64,
+    /// How long it lasted, seconds; up to the end of the run if it never ended.
+    pub lasted_s: f64,
+    /// The most clusters without an owner.
+    pub clusters: u64,
+    /// All had an owner again.
+    pub closed: bool,
 }
 
 /// Something that was taken for granted.

@@ -179,6 +179,7 @@ pub(crate) fn ran<'a>(outcome: &'a Outcome, processes: &'a [(Usage, Figures)]) -
         events: None,
         host: Host { cpus: 2, memory_bytes: 24 << 30, kernel: "6.1.0".to_owned(), busy_share: 0.91 },
         available_min: 20 << 30,
+        epoch: Time(0),
         setup: Span::from_millis(640),
         warmup: Span::ZERO,
         wall: Span::from_millis(5_200),

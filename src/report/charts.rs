@@ -11,4 +11,4 @@ mod figures;
 pub(super) use bars::{Bars, Series};
 pub use draw::{ChartError, png};
 pub(super) use draw::{FONT, FONT_SIZE, INK, LINES, PAPER, Palette, font, svg};
-pub(super) use figures::{Chart, Line, all, chart, curve, percentiles};
+pub(super) use figures::{Chart, Line, all, chart, curve, percentiles, scaling};

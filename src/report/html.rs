@@ -3,10 +3,12 @@
 //! In: a result that was read. Out: the page. Measured, modelled and assumed numbers look different everywhere.
 
 mod compared;
+mod matrix;
 mod sheet;
 mod tables;
 
 pub use compared::compared_page;
+pub use matrix::{Price, Study, StudyCell, study_page};
 pub use sheet::{Grid, Mood, Section, Sheet, sheet_page};
 
 use super::charts::{self, Chart, INK, LINES, Palette};

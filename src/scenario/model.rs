@@ -43,6 +43,26 @@ pub struct Scenario {
     pub expect: Expect,
     /// What may get how much worse than a baseline, by metric.
     pub gate: BTreeMap<String, Share>,
+    /// What a study varies. It is no part of the effective scenario.
+    pub matrix: Vec<Axis>,
+}
+
+/// One thing that a study varies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Axis {
+    /// What it is.
+    pub name: String,
+    /// What it may be.
+    pub points: Vec<Point>,
+}
+
+/// One of the things that it may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Its name.
+    pub name: String,
+    /// Overrides as `--set` takes them.
+    pub sets: Vec<String>,
 }
 
 /// The clusters to generate.

@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 /// The meaning of a file that passed every check.
 pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
     fill(&mut file);
+    // It says what else may be run, not what this is.
+    let matrix = std::mem::take(&mut file.spec.matrix).into_iter().map(axis).collect();
     let hash = hash(&file);
     let effective = serde_saphyr::to_string(&file).unwrap_or_default();
     instances::expand(&mut file.spec);
@@ -38,7 +40,13 @@ pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
         measure: model::Measure { window: spec.measure.window },
         expect: model::Expect { all_healthy: spec.expect.all_healthy, end_to_end_p99: spec.expect.end_to_end_p99 },
         gate: spec.gate.clone(),
+        matrix,
     }
+}
+
+fn axis(axis: spec::Axis) -> model::Axis {
+    let point = |point: spec::Point| model::Point { name: point.name.0, sets: point.set };
+    model::Axis { name: axis.axis.0, points: axis.points.into_iter().map(point).collect() }
 }
 
 /// Fills in the defaults that depend on other values.
@@ -189,6 +197,7 @@ fn topology(topology: &spec::Topology, names: &[&str]) -> model::Topology {
         bound_milli: topology.bound.map(milli),
         weights: topology.weights.clone(),
         cost: model::Cost { cluster: topology.cost.cluster, apps: names.iter().map(cost_of).collect() },
+        lease: topology.lease,
         label: topology.label.as_ref().map(|l| model::ShardLabel { key: l.key.clone(), shards: l.shards.clone() }),
         manual: topology.manual.iter().map(pin).collect(),
     }

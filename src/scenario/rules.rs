@@ -25,6 +25,7 @@ pub(super) fn check(spec: &Spec) -> Vec<Finding> {
     run(spec, &mut findings);
     prices::check(spec, &mut findings);
     timeline::check(spec, &mut findings);
+    matrix(spec, &mut findings);
     findings
 }
 
@@ -144,6 +145,22 @@ fn kinds(spec: &Spec, findings: &mut Vec<Finding>) {
         let message = "only our own manager is simulated in this topology";
         let finding = Finding::error("not-in-this-version", &at("spec.topology.kind"), message);
         findings.push(finding.about("spec.manager.kind").hint("let it be `single` or `sharded`"));
+    }
+}
+
+/// Most runs of one study.
+const CELLS_MAX: usize = 1_000;
+
+fn matrix(spec: &Spec, findings: &mut Vec<Finding>) {
+    unique("spec.matrix", "axis", spec.matrix.iter().map(|axis| axis.axis.0.clone()), findings);
+    for (index, axis) in spec.matrix.iter().enumerate() {
+        let points = axis.points.iter().map(|point| point.name.0.clone());
+        unique(&format!("spec.matrix.{index}.points"), "name", points, findings);
+    }
+    let cells = spec.matrix.iter().fold(1_usize, |cells, axis| cells.saturating_mul(axis.points.len()));
+    if cells > CELLS_MAX {
+        let finding = Finding::error("range", &at("spec.matrix"), format!("{cells} combinations are too many"));
+        findings.push(finding.hint(format!("at most {CELLS_MAX} are run: split the study")));
     }
 }
 

@@ -113,10 +113,6 @@ impl Checker {
     fn unknown_key(&mut self, key: &str, properties: &Map<String, Json>) {
         let mut path = self.path.clone();
         path.push(key.to_owned());
-        if let Some(finding) = future::key(&path) {
-            self.findings.push(finding);
-            return;
-        }
         let names: Vec<&str> = properties.keys().map(String::as_str).collect();
         let near = nearest(key, names.iter().copied());
         if let Some(near) = near {

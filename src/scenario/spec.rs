@@ -4,12 +4,14 @@
 //! is made from them, so their documentation is what a user reads. Every number has a limit.
 
 mod addon;
+mod matrix;
 mod prices;
 mod run;
 mod timeline;
 mod topology;
 
 pub(super) use addon::{Addon, Mode, Objects, Selector, Source};
+pub(super) use matrix::{Axis, Point};
 pub(super) use prices::{Model, PriceList, Region, Server};
 pub(super) use run::{Delay, Expect, Measure, Run};
 pub(super) use timeline::{Arrival, Change, DriftKind, Fault, FaultKind, FaultProcess, Step};
@@ -98,6 +100,10 @@ pub(super) struct Spec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 100))]
     pub(super) gate: BTreeMap<String, Share>,
+    /// What a study varies; `compare` runs every combination, `run` the scenario as it stands.
+    #[schemars(length(max = 8))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) matrix: Vec<Axis>,
 }
 
 /// The clusters to generate.

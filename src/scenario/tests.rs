@@ -27,7 +27,8 @@ fn the_effective_scenario_is_a_fixed_point() {
         let scenario = parse(&text, &name, &[]).unwrap();
         let again = parse(&scenario.effective, "effective", &[])
             .unwrap_or_else(|e| panic!("{:?}\n{}", miette::Report::new(e), scenario.effective));
-        assert_eq!(again, scenario);
+        // What a study varies is no part of what one run is.
+        assert_eq!(again, Scenario { matrix: Vec::new(), ..scenario });
     }
 }
 

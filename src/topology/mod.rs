@@ -20,6 +20,7 @@ mod argocd;
 mod balance;
 mod greedy;
 mod layout;
+mod members;
 mod moves;
 mod pins;
 mod placement;
@@ -32,6 +33,7 @@ mod tests;
 pub use argocd::{manages, recompute_secs};
 pub use balance::{Balance, Spread, Sum};
 pub use layout::{Bill, Home, Layout, Side};
+pub use members::{Members, Standing};
 pub use moves::{BadEvent, Event, Moves, Stale};
 pub use placement::{Placement, place};
 pub use rules::Rules;
@@ -122,6 +124,35 @@ pub fn distribute(members: &[Member], rules: Rules<'_>) -> Vec<ShardId> {
     for (owner, member) in owners.iter_mut().zip(members) {
         if let Some(pin) = member.pin {
             *owner = ShardId(if pin < shards { pin } else { 0 });
+        }
+    }
+    owners
+}
+
+/// The shard of every member when only these shards are there, in order.
+///
+/// `weighted-ring` and `rendezvous` leave everybody else's members where they are. The others count shards, so they share
+/// the members among as many as are there, and nearly everything moves. A pin to a shard that is absent counts as one to
+/// the first that is there.
+#[must_use]
+pub fn distribute_among(members: &[Member], rules: Rules<'_>, present: &[u32]) -> Vec<ShardId> {
+    let Some((&first, &last)) = present.first().zip(present.last()) else { return Vec::new() };
+    let count = ShardId::from_index(present.len()).0;
+    if last + 1 == count {
+        return distribute(members, rules.with_shards(count));
+    }
+    let unpinned: Vec<Member> = members.iter().map(|member| Member { pin: None, ..member.clone() }).collect();
+    let mut owners = if matches!(rules.scheme, Scheme::WeightedRing | Scheme::Rendezvous) {
+        let weight = |shard| if present.contains(&shard) { rules.carries(shard) } else { 0 };
+        let weights: Vec<u32> = (0..=last).map(weight).collect();
+        distribute(&unpinned, Rules { shards: last + 1, weights: &weights, ..rules })
+    } else {
+        let owners = distribute(&unpinned, rules.with_shards(count));
+        owners.into_iter().map(|owner| ShardId(present[owner.index()])).collect()
+    };
+    for (owner, member) in owners.iter_mut().zip(members) {
+        if let Some(pin) = member.pin {
+            *owner = ShardId(if present.contains(&pin) { pin } else { first });
         }
     }
     owners

@@ -15,7 +15,7 @@ pub(super) fn shards(members: &[Member], rules: Rules<'_>) -> Vec<ShardId> {
     // Before the order of ids, in which every member would be a cache miss.
     let hashes = members.iter().map(|member| hash(&member.id));
     let Some(bound) = rules.bound_milli else {
-        return hashes.map(|hash| ShardId(winner(hash, rules.shards, |_| true))).collect();
+        return hashes.map(|hash| ShardId(winner(hash, rules.shards, |shard| rules.carries(shard) > 0))).collect();
     };
     let hashes: Vec<u64> = hashes.collect();
     let mut bounded = Bounded::new(members, rules, bound);

@@ -14,7 +14,8 @@ pub struct Rules<'a> {
     pub weight: Weight,
     /// No shard gets more than so many thousandths of its fair share, at least 1000; `None` is unbounded.
     pub bound_milli: Option<u32>,
-    /// How much each shard can carry against the others; shards beyond the list carry 1.
+    /// How much each shard can carry against the others; shards beyond the list carry 1, those with 0 take no part (rings
+    /// and rendezvous).
     pub weights: &'a [u32],
 }
 

@@ -1,4 +1,4 @@
-use super::{Event, Member, Moves, Rules, argocd, assign, distribute, shards};
+use super::{Event, Member, Moves, Rules, argocd, assign, distribute, distribute_among, shards};
 use crate::fleet::{World, fixture};
 use crate::ids::ShardId;
 use crate::scenario::{Delivery, Pin, Scheme, ShardLabel, Topology, TopologyKind};
@@ -337,5 +337,22 @@ proptest! {
             let load = owners.iter().filter(|owner| owner.0 == shard).count() as u64;
             prop_assert!(load <= (5 * average).div_ceil(4), "shard {} has {} of average {}", shard, load, average);
         }
+    }
+}
+
+#[test]
+fn when_a_shard_is_absent_rings_and_rendezvous_move_its_members_alone() {
+    let members: Vec<Member> = (0..500).map(|n| Member::new(format!("id-{n}"), 1 + n % 3)).collect();
+    for scheme in [Scheme::WeightedRing, Scheme::Rendezvous] {
+        let rules = Rules::plain(scheme, 4);
+        let (all, some) = (distribute(&members, rules), distribute_among(&members, rules, &[0, 2, 3]));
+        for (was, is) in all.iter().zip(&some) {
+            assert!(is.0 != 1 && (was.0 == 1 || was == is), "{scheme:?}: {was:?} becomes {is:?}");
+        }
+    }
+    for scheme in Scheme::ALL {
+        let owners = distribute_among(&members, Rules::plain(scheme, 4), &[1, 3]);
+        assert!(owners.iter().all(|owner| [1, 3].contains(&owner.0)), "{scheme:?}");
+        assert_eq!(owners.len(), members.len());
     }
 }

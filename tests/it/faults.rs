@@ -142,3 +142,51 @@ fn a_place_that_cannot_be_written_is_told() {
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(said(&output).contains("cannot be written") && output.stdout.is_empty(), "{}", said(&output));
 }
+
+/// Twenty clusters on four managers that take over from each other; one dies, an upgrade follows at once, and much later it
+/// comes back.
+const FAILOVER: &str = r#"
+apiVersion: flamboyance.dev/v1alpha1
+kind: Scenario
+metadata: { name: failover }
+spec:
+  fleet: { clusters: 20 }
+  addons:
+    - name: ingress
+      source: { git: { url: "https://git.example.org/ingress.git", path: ./deploy } }
+      versions: [v1, v2]
+  topology: { kind: sharded, shards: 4, scheme: SCHEME, lease: 2s }
+  timeline:
+    - at: 0s
+      change: { install: {} }
+    - at: 5s
+      fault: { kind: KIND, manager: 1, duration: 15s }
+    - at: 5100ms
+      change: { upgrade: { addon: ingress, version: v2 } }
+  run: { timeout: 120s, flux: { healthPoll: 100ms, backoffBase: 10ms } }
+"#;
+
+#[test]
+fn clusters_of_a_manager_that_is_gone_are_taken_over_and_no_change_is_lost() {
+    for (kind, scheme) in [("kill", "rendezvous"), ("pause", "legacy")] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("failover.yaml");
+        fs::write(&path, FAILOVER.replace("KIND", kind).replace("SCHEME", scheme)).unwrap();
+        let output = run(&path, &folder.path().join("result"));
+        assert_eq!(output.status.code(), Some(0), "{kind}: {}", said(&output));
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let counts = &record["counts"];
+        let figures = ["apps_healthy", "changes", "failed"].map(|name| counts[name].as_u64().unwrap());
+        assert_eq!(figures, [20, 40, 0], "{kind}");
+        let ownership = &record["ownership"];
+        assert!(ownership["clusters_moved"].as_u64().unwrap() >= 2, "{kind}: {ownership}");
+        if kind == "kill" {
+            // One that is stopped amid a call goes on with it; one that is dead does not.
+            assert_eq!(counts["double_owned"], 0);
+            let gaps = ownership["gaps"].as_array().unwrap();
+            assert!(gaps.iter().all(|gap| gap["closed"] == true), "{ownership}");
+            // They have an owner long before the dead one is back.
+            assert!(gaps[0]["lasted_s"].as_f64().unwrap() < 12.0, "{ownership}");
+        }
+    }
+}

@@ -68,6 +68,7 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
         events: Some(outcome.events),
         host: host.finish(),
         available_min: host.available_min(),
+        epoch: Time(0),
         setup: Span::ZERO,
         warmup: Span::ZERO,
         wall,

@@ -112,6 +112,8 @@ pub(super) struct Crew {
     pub(super) leaves: Access,
     /// Processes of managers.
     pub(super) processes: u32,
+    /// What children signalled before everybody was ready: managers tell early what they own.
+    pub(super) early: Vec<(ChildIndex, Vec<u8>)>,
 }
 
 /// Where an API server of a run writes its objects.
@@ -149,6 +151,7 @@ impl Crew {
             hubs: Vec::new(),
             leaves: nowhere,
             processes: layout.processes,
+            early: Vec::new(),
         };
         let patience = patience(scenario.fleet.clusters);
         let leaves = crew.enlist(LEAVES, LEAVES, 0, events)?;
@@ -218,6 +221,7 @@ impl Crew {
                     self.members[who].ended = true;
                     return Err(CrewError::Early { name: name(self, who), how: status.to_string() });
                 }
+                Ok(Event::Child(who, Heard::Signals(bytes))) => self.early.push((who, bytes)),
                 Ok(Event::Interrupted) => return Err(CrewError::Interrupted),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {

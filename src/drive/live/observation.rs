@@ -9,7 +9,7 @@ use crate::fleet::{self, World};
 use crate::ids::{AddonId, ChangeId};
 use crate::measure::host::{Host, HostWatch};
 use crate::measure::process::{Usage, Watched};
-use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Role};
+use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Role, Signal};
 use crate::model::flux::Catalogue;
 use crate::scenario::Scenario;
 use crate::topology::Layout;
@@ -109,7 +109,7 @@ impl Observation {
             world: Arc::clone(world),
             catalogue: Arc::clone(catalogue),
             epoch,
-            ledger: Ledger::new(plan),
+            ledger: Ledger::new(plan).with_owners(layout.homes.len() as u64),
             children: Vec::new(),
             processes: Vec::new(),
             host: HostWatch::start(),
@@ -146,6 +146,11 @@ impl Observation {
     /// A commit appears at the sources of an add-on: changes after it bring its revision.
     pub(super) fn commit(&self, addon: AddonId) {
         self.catalogue.commit(addon);
+    }
+
+    /// A manager's process is gone, and with it whatever it owned.
+    pub(super) fn died(&mut self, process: u32) {
+        self.ledger.take(Signal::Owns { shard: process, at: clock::now(), clusters: 0, gained: 0 });
     }
 
     /// A change of the timeline is about to be made.

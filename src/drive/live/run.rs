@@ -119,7 +119,7 @@ pub fn run(
     runtime.spawn(interruptions(Events(events.clone())));
     let began = clock::now();
     let layout = Layout::of(world, &scenario.topology);
-    let crew = Crew::muster(scenario, &layout, folder, state, &events, &heard)?;
+    let mut crew = Crew::muster(scenario, &layout, folder, state, &events, &heard)?;
     let setup = clock::now().since(began);
     let catalogue = Arc::new(Catalogue::new(&scenario.addons));
     let epoch = clock::now() + Span::from_millis(20);
@@ -132,6 +132,9 @@ pub fn run(
     let mut observation = Observation::new(scenario, world, &layout, &catalogue, epoch);
     for member in &crew.members {
         observation.enrol(&member.child.name, member.role, member.child.pid);
+    }
+    for (child, bytes) in std::mem::take(&mut crew.early) {
+        observation.signals(child, &bytes);
     }
     let mut watch =
         Watch { world: Arc::clone(world), crew, observation, events, epoch, commits: BTreeMap::new(), to_play: 2 };
@@ -287,6 +290,9 @@ impl Watch {
         let signal = match (fault, begins) {
             (Fault::Kill, _) => {
                 member.killed = true;
+                if member.role == MANAGER {
+                    self.observation.died(member.number);
+                }
                 Signal::KILL
             }
             (Fault::Pause, true) => Signal::STOP,

@@ -65,6 +65,8 @@ fn signal() -> impl Strategy<Value = Signal> {
         9 => of_apps(),
         1 => (any::<u32>(), at(), any::<u32>(), any::<u32>())
             .prop_map(|(shard, at, ready, waiting)| Signal::QueueDepth { shard, at, ready, waiting }),
+        1 => (any::<u32>(), at(), any::<u32>(), any::<u32>())
+            .prop_map(|(shard, at, clusters, gained)| Signal::Owns { shard, at, clusters, gained }),
     ]
 }
 

@@ -74,6 +74,18 @@ pub(in crate::report) fn chart(
     Chart { name, title, note, x: linear("seconds", x), y: linear(unit, y), lines }
 }
 
+/// A chart of something against the number of clusters; the coordinates of both are logarithms.
+pub(in crate::report) fn scaling(
+    name: &'static str,
+    title: &str,
+    note: &'static str,
+    unit: &'static str,
+    lines: Vec<Line>,
+) -> Chart {
+    let (x, y) = (extent(&lines, |p| p.0), extent(&lines, |p| p.1));
+    Chart { name, title: title.to_owned(), note, x: log_count("clusters", x), y: log_count(unit, y), lines }
+}
+
 fn healthy(windows: &[Window]) -> Chart {
     let line = |name: &str, filled, f: fn(&Window) -> u64| Line {
         name: name.to_owned(),
@@ -225,6 +237,23 @@ pub(super) fn linear(name: &'static str, (_, high): (f64, f64)) -> Axis {
 fn tidy(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// A logarithmic axis of numbers over whole decades.
+fn log_count(name: &'static str, (low, high): (f64, f64)) -> Axis {
+    let (low, high) = if low > high { (0.0, 1.0) } else { (low.floor(), high.ceil().max(low.floor() + 1.0)) };
+    let label = |power: f64| match power {
+        p if p >= 6.0 => format!("{}M", tidy(10_f64.powf(p - 6.0))),
+        p if p >= 4.0 => format!("{}k", tidy(10_f64.powf(p - 3.0))),
+        p => tidy(10_f64.powf(p)),
+    };
+    let mut ticks = Vec::new();
+    let mut power = low;
+    while power <= high {
+        ticks.push((power, label(power)));
+        power += 1.0;
+    }
+    Axis { name, range: (low, high), ticks }
 }
 
 /// A logarithmic axis of times over whole decades.

@@ -13,7 +13,9 @@ use maud::{Markup, html};
 #[must_use]
 pub fn compared_page(comparison: &Comparison, results: &[Stored]) -> String {
     let title = comparison.results.iter().map(|result| result.label.as_str()).collect::<Vec<_>>().join(" against ");
-    let (charts, bars) = (charts(comparison, results), bars(comparison, results));
+    let labelled: Vec<(String, &Stored)> =
+        comparison.results.iter().map(|result| result.label.clone()).zip(results).collect();
+    let (charts, bars) = (charts_of(&labelled), bars_of(&labelled));
     let body = html! {
         header {
             h1 { (title) " " span.badge.(mood(comparison.verdict)) { (comparison.verdict.name()) } }
@@ -77,14 +79,13 @@ fn sources(comparison: &Comparison, results: &[Stored]) -> Markup {
 }
 
 /// Curves: how long changes took, and how many apps were healthy when.
-fn charts(comparison: &Comparison, results: &[Stored]) -> Vec<Chart> {
-    let labelled = || comparison.results.iter().map(|result| result.label.as_str()).zip(results);
+pub(super) fn charts_of(results: &[(String, &Stored)]) -> Vec<Chart> {
     let of_hop = |hop: Hop| {
-        let lines = labelled().map(|(label, stored)| curve(label, &stored.latencies.all()[hop as usize]));
+        let lines = results.iter().map(|(label, stored)| curve(label, &stored.latencies.all()[hop as usize]));
         lines.collect::<Vec<_>>()
     };
-    let healthy = labelled().map(|(label, stored)| Line {
-        name: label.to_owned(),
+    let healthy = results.iter().map(|(label, stored)| Line {
+        name: label.clone(),
         points: std::iter::once((0.0, 0.0))
             .chain(stored.windows.iter().map(|window| (window.at.as_secs_f64(), window.healthy as f64)))
             .collect(),
@@ -101,17 +102,16 @@ fn charts(comparison: &Comparison, results: &[Stored]) -> Vec<Chart> {
 }
 
 /// Bars: what each role used, and what each manager carried.
-fn bars(comparison: &Comparison, results: &[Stored]) -> Vec<Bars> {
+pub(super) fn bars_of(results: &[(String, &Stored)]) -> Vec<Bars> {
     let by_role = |of: &dyn Fn(&ProcessRecord) -> f64| -> Vec<Series> {
         let sum = |stored: &Stored, role: Role| {
             stored.record.processes.iter().filter(|process| process.role == role).map(of).sum()
         };
-        let labelled = comparison.results.iter().zip(results);
-        let series = |(compared, stored): (&crate::compare::Compared, &Stored)| Series {
-            name: compared.label.clone(),
+        let series = |(label, stored): &(String, &Stored)| Series {
+            name: label.clone(),
             values: ROLES.iter().map(|role| sum(stored, *role)).collect(),
         };
-        labelled.map(series).collect()
+        results.iter().map(series).collect()
     };
     let roles = |name, title: &str, note, unit, series| Bars {
         name,
@@ -135,17 +135,16 @@ fn bars(comparison: &Comparison, results: &[Stored]) -> Vec<Bars> {
             "calls",
             by_role(&|process| process.total_calls() as f64),
         ),
-        balance(comparison, results),
+        balance(results),
     ]
 }
 
-fn balance(comparison: &Comparison, results: &[Stored]) -> Bars {
-    let most = results.iter().map(|stored| stored.record.managers.len()).max().unwrap_or(0);
+fn balance(results: &[(String, &Stored)]) -> Bars {
+    let most = results.iter().map(|(_, stored)| stored.record.managers.len()).max().unwrap_or(0);
     let apps = |stored: &Stored, at: usize| stored.record.managers.get(at).map_or(0.0, |manager| manager.apps as f64);
-    let series = comparison.results.iter().zip(results).map(|(compared, stored)| Series {
-        name: compared.label.clone(),
-        values: (0..most).map(|at| apps(stored, at)).collect(),
-    });
+    let series = results
+        .iter()
+        .map(|(label, stored)| Series { name: label.clone(), values: (0..most).map(|at| apps(stored, at)).collect() });
     Bars {
         name: "balance",
         title: "Apps by manager".to_owned(),

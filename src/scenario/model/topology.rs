@@ -1,5 +1,6 @@
 //! Who manages what.
 
+use crate::units::Span;
 use std::collections::BTreeMap;
 
 /// Who manages what.
@@ -19,6 +20,8 @@ pub struct Topology {
     pub weights: Vec<u32>,
     /// What clusters and apps cost their manager.
     pub cost: Cost,
+    /// How long a manager's lease on the hub is; `None`: managers are fixed.
+    pub lease: Option<Span>,
     /// The label that tells the manager.
     pub label: Option<ShardLabel>,
     /// Clusters whose manager somebody chose.
@@ -37,6 +40,7 @@ impl Topology {
             bound_milli: None,
             weights: Vec::new(),
             cost: Cost { cluster: 0, apps: Vec::new() },
+            lease: None,
             label: None,
             manual: Vec::new(),
         }

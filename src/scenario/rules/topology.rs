@@ -4,7 +4,7 @@ use super::{at, selector};
 use crate::scenario::errors::Finding;
 use crate::scenario::shape::{did_you_mean, nearest};
 use crate::scenario::spec::{Manual, Scheme, Selector, Spec, TopologyKind};
-use crate::units::Share;
+use crate::units::{Share, Span};
 use std::collections::BTreeMap;
 
 /// The most points of a ring, in weights: 2,000 points each are 8 million points and 128 MB.
@@ -14,6 +14,7 @@ const WEIGHTS_MAX: u64 = 4_000;
 pub(super) fn check(spec: &Spec, findings: &mut Vec<Finding>) {
     shards(spec, findings);
     options(spec, findings);
+    lease(spec, findings);
     weights(spec, findings);
     costs(spec, findings);
     label(spec, findings);
@@ -37,6 +38,22 @@ fn shards(spec: &Spec, findings: &mut Vec<Finding>) {
         let message = format!("{shards} {what} cannot share {clusters} clusters");
         let finding = Finding::error("contradiction", &path, message).about("spec.fleet.clusters");
         findings.push(finding.hint(format!("write at most {clusters}, or raise `fleet.clusters`")));
+    }
+}
+
+/// The shortest lease: a renewal is a third of it, and machines that are busy pause processes for tens of milliseconds.
+const LEASE_MIN: Span = Span::from_millis(300);
+
+fn lease(spec: &Spec, findings: &mut Vec<Finding>) {
+    let Some(lease) = spec.topology.lease else { return };
+    if spec.topology.kind != TopologyKind::Sharded {
+        let message = "only managers that share a hub take over from each other";
+        let finding = Finding::error("contradiction", &at("spec.topology.lease"), message).of_key();
+        findings.push(finding.about("spec.topology.kind").hint("write `kind: sharded`, or remove `lease`"));
+    }
+    if lease < LEASE_MIN {
+        let finding = Finding::error("range", &at("spec.topology.lease"), format!("{lease} is too short"));
+        findings.push(finding.hint(format!("write at least {LEASE_MIN}; client-go's default is 15s")));
     }
 }
 

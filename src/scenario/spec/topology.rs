@@ -1,5 +1,6 @@
 //! Who manages what: the shape, and how clusters are shared out.
 
+use crate::units::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ pub(in crate::scenario) struct Topology {
     /// What clusters and apps cost their manager, in any unit: what somebody measured.
     #[serde(skip_serializing_if = "Cost::is_default")]
     pub(in crate::scenario) cost: Cost,
+    /// Managers hold leases of this length on the hub (`sharded`): the clusters of one that no longer renews its own go to
+    /// the others, and come back with it. Without leases they wait for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::scenario) lease: Option<Span>,
     /// Which label tells the manager (`label`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::scenario) label: Option<Label>,
@@ -50,6 +55,7 @@ impl Default for Topology {
             bound: None,
             weights: Vec::new(),
             cost: Cost::default(),
+            lease: None,
             label: None,
             manual: Vec::new(),
         }

@@ -34,11 +34,17 @@ pub(super) async fn work(shared: &Shared) {
     loop {
         let (key, waited, start) = next(shared).await;
         let began = clock::now();
+        let cluster = start.cluster;
         let round = run(shared, key, start).await;
         let now = clock::now();
         let id = {
             let mut index = shared.index.lock();
             index.end(key, &round.outcome, now);
+            if cluster.is_some_and(|cluster| index.left(cluster))
+                && let Some(keeper) = &shared.keeper
+            {
+                keeper.changed.notify_one();
+            }
             shared.arm(&mut index);
             index.apps[key as usize].id
         };
@@ -177,6 +183,9 @@ impl Caller<'_> {
     /// Where a call goes and how long it must wait for its turn.
     fn route(&self, op: &Op<Body>) -> Option<(Route, Span)> {
         let now = clock::now();
+        if !self.shared.may_act(now) || self.cluster.is_some_and(|cluster| self.shared.is_lost(cluster)) {
+            return None;
+        }
         match (op.target, self.cluster) {
             (Target::Hub, _) => {
                 let wait = self.shared.hub_bucket.lock().reserve(now);

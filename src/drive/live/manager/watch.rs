@@ -246,8 +246,18 @@ pub(super) async fn leaf(shared: Arc<Shared>, client: Client, cluster: u32, coll
     let salt = object_id(cluster, kind, "", "").0;
     let api: Api<Object> = Api::all_with(client, &collection);
     let mut sink = Leaf { shared: &shared, cluster, kind, known: BTreeSet::new(), listed: BTreeSet::new() };
+    // Also when the task is cut off, because the cluster is another's now.
+    let _open = Open(&shared.watches);
     watch(&shared, api, Config::default(), salt, &mut sink).await;
-    shared.watches.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Counts an open watch until it is dropped.
+struct Open<'a>(&'a std::sync::atomic::AtomicU64);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 /// The Applications of the hub.
@@ -368,6 +378,7 @@ impl Sink for Secrets<'_> {
         index.clusters_settled(now);
         drop(index);
         self.complete = true;
+        self.shared.tell_owned(now);
         self.shared.clusters_known.notify_one();
     }
 
@@ -393,7 +404,9 @@ pub(super) async fn settle(shared: Arc<Shared>) {
     loop {
         shared.clusters_changed.notified().await;
         tokio::time::sleep(SETTLE.to_std()).await;
-        shared.index.lock().clusters_settled(clock::now());
+        let now = clock::now();
+        shared.index.lock().clusters_settled(now);
+        shared.tell_owned(now);
         shared.wake();
     }
 }

@@ -40,7 +40,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A silent peer is probed after so long, and given up as long again (client-go: 30 s and 15 s).
 const PROBE: Duration = Duration::from_secs(30);
 /// Who we say we are, unless the request says it.
-const USER_AGENT: &str = concat!("flamboyance-manager/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("flamboyance-manager/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no response.
 #[derive(Clone, Debug, thiserror::Error)]

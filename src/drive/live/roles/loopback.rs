@@ -9,7 +9,7 @@ use crate::drive::live::servers::HUB;
 use crate::measure::{Figures, Role};
 use crate::scenario::TopologyKind;
 use crate::seed::Seed;
-use crate::topology::Layout;
+use crate::topology::{Layout, Rules};
 use std::sync::Arc;
 
 /// Threads of one manager: its work is a stream of small requests, which one core carries (see its arithmetic).
@@ -79,6 +79,7 @@ fn settings(stage: &Stage, hub: kube::Config, share: Share, entity: u64) -> mana
         manager: stage.scenario.manager.clone(),
         share,
         shard: stage.settings.number,
+        lease: stage.scenario.topology.lease,
         seed: Seed::new(stage.scenario.run.seed).child("manager").entity(entity),
         reporter: stage.reporter.clone(),
         app_ids: Some(Arc::new(move |name: &str| world.find_app(name))),
@@ -94,12 +95,19 @@ fn on_leaf(calls: &Tally) -> Tally {
     all
 }
 
-/// The clusters that the topology gives to this manager.
-fn named(stage: &Stage, shard: u32) -> Share {
-    let owners = crate::topology::assign(&stage.world, &stage.scenario.topology);
-    let world = Arc::clone(&stage.world);
-    Share::Named(Arc::new(move |name: &str| {
-        world.clusters().find(name).is_some_and(|cluster| owners[cluster.index()].0 == shard)
+/// The clusters that the topology gives to this manager among those that are there.
+fn named(stage: &Stage, number: u32) -> Share {
+    let (world, topology) = (Arc::clone(&stage.world), stage.scenario.topology.clone());
+    let members = crate::topology::members(&world, &topology);
+    Share::Named(Arc::new(move |present| {
+        let rules = Rules::of(&topology);
+        // Without leases all are there.
+        let all: Vec<u32> = (0..topology.shards).collect();
+        let present = if present.is_empty() { &all } else { present };
+        let owners = crate::topology::distribute_among(&members, rules, present);
+        let world = Arc::clone(&world);
+        let own = move |name: &str| world.clusters().find(name).is_some_and(|it| owners[it.index()].0 == number);
+        Box::new(own)
     }))
 }
 

@@ -284,7 +284,7 @@ impl Index {
         }
     }
 
-    fn forget(&mut self, key: u32) {
+    pub(super) fn forget(&mut self, key: u32) {
         self.unwatch(key);
         self.homeless.remove(&key);
         let entry = &mut self.apps[key as usize];
@@ -336,6 +336,9 @@ impl Index {
         // The source may have been resolved while looking.
         let entry = &self.apps[key as usize];
         (app.ids, app.kinds) = (entry.app.ids, entry.app.kinds);
+        if let Some(cluster) = cluster {
+            self.clusters[cluster as usize].rounds += 1;
+        }
         Some(Start { app, seen, why, cluster })
     }
 

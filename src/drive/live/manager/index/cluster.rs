@@ -6,9 +6,9 @@ use crate::drive::live::manager::object::Collection;
 use crate::drive::live::net::Route;
 use crate::ids::ShardId;
 use crate::reconcile::{Problem, TokenBucket, fingerprint, flux_version};
-use crate::topology::{self, Member};
+use crate::topology::{self, Member, Standing};
 use crate::units::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A registered cluster.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub(in crate::drive::live::manager) struct Cluster {
     /// Whether it is this manager's; `None` until that was decided once.
     mine: Option<bool>,
     watches: BTreeMap<Kind, Watch>,
+    /// The tasks of those watches.
+    tasks: Vec<tokio::task::AbortHandle>,
+    /// Rounds over its apps that are under way.
+    pub(super) rounds: u32,
     pub(super) apps: Vec<u32>,
 }
 
@@ -74,6 +78,8 @@ impl Index {
                     bucket: is.bucket,
                     mine: None,
                     watches: BTreeMap::new(),
+                    tasks: Vec::new(),
+                    rounds: 0,
                     apps: Vec::new(),
                 });
             }
@@ -94,16 +100,32 @@ impl Index {
         }
     }
 
+    /// Other managers came or went, or agreed on who is there.
+    pub(in crate::drive::live::manager) fn stand(&mut self, standing: Standing, now: Time) {
+        if self.standing.as_ref() != Some(&standing) {
+            self.standing = Some(standing);
+            self.clusters_settled(now);
+        }
+    }
+
     /// Decides anew whose the clusters are and gives the homeless a home. Called after a batch of cluster changes.
     pub(in crate::drive::live::manager) fn clusters_settled(&mut self, now: Time) {
-        let mine = self.owned();
-        let mut moved = false;
-        for (cluster, mine) in self.clusters.iter_mut().zip(mine) {
-            // The apps of a new cluster are among the homeless; those of a cluster that was another's are not known here.
-            moved |= cluster.mine.is_some_and(|was| was != mine);
-            cluster.mine = Some(mine);
+        let may_gain = self.standing.as_ref().is_none_or(|standing| standing.may_gain);
+        let (mut gained, mut lost) = (false, Vec::new());
+        for (id, wanted) in (0_u32..).zip(self.owned()) {
+            let cluster = &mut self.clusters[id as usize];
+            let mine = wanted && (may_gain || cluster.mine == Some(true));
+            match cluster.mine.replace(mine) {
+                // The apps of a new cluster are among the homeless; those of one that was another's are not known here.
+                Some(false) if mine => gained = true,
+                Some(true) if !mine => lost.push(id),
+                _ => {}
+            }
         }
-        if moved {
+        for id in lost {
+            self.let_go(id);
+        }
+        if gained {
             self.wishes.push(Wish::Relist);
         }
         for app in self.homeless.clone() {
@@ -115,10 +137,61 @@ impl Index {
         }
     }
 
+    /// A cluster is another manager's: what is known of it is forgotten, its watches end.
+    fn let_go(&mut self, id: u32) {
+        let cluster = &mut self.clusters[id as usize];
+        cluster.watches.clear();
+        for task in std::mem::take(&mut cluster.tasks) {
+            task.abort();
+        }
+        for app in std::mem::take(&mut cluster.apps) {
+            let objects = self.apps[app as usize].app.ids;
+            self.forget(app);
+            for object in [objects.workload, objects.source] {
+                self.drop_object(object);
+            }
+        }
+    }
+
+    /// The task of a watch of this cluster.
+    pub(in crate::drive::live::manager) fn watching(&mut self, cluster: u32, task: tokio::task::AbortHandle) {
+        if self.is_mine(cluster) {
+            self.clusters[cluster as usize].tasks.push(task);
+        } else {
+            task.abort();
+        }
+    }
+
+    /// A round over an app of this cluster ended; whether it is another's by now.
+    pub(in crate::drive::live::manager) fn left(&mut self, cluster: u32) -> bool {
+        let known = &mut self.clusters[cluster as usize];
+        known.rounds = known.rounds.saturating_sub(1);
+        known.mine != Some(true)
+    }
+
+    /// Whether rounds over clusters that are another's are still under way.
+    pub(in crate::drive::live::manager) fn is_letting_go(&self) -> bool {
+        self.clusters.iter().any(|cluster| cluster.rounds > 0 && cluster.mine != Some(true))
+    }
+
+    /// The registered clusters that are this manager's, if there is more than one manager.
+    pub(in crate::drive::live::manager) fn owned_names(&self) -> Option<BTreeSet<Box<str>>> {
+        let own = |cluster: &&Cluster| cluster.mine == Some(true) && !cluster.uid.is_empty();
+        let names = || self.clusters.iter().filter(own).map(|cluster| cluster.name.clone()).collect();
+        (!matches!(self.share, Share::All)).then(names)
+    }
+
     fn owned(&self) -> Vec<bool> {
+        let present = self.standing.as_ref().map(|standing| standing.present.as_slice());
+        if present.is_some_and(<[u32]>::is_empty) {
+            return vec![false; self.clusters.len()];
+        }
         match &self.share {
             Share::All => vec![true; self.clusters.len()],
-            Share::Named(named) => self.clusters.iter().map(|cluster| named(&cluster.name)).collect(),
+            Share::Named(named) => {
+                let mine = named(present.unwrap_or_default());
+                self.clusters.iter().map(|cluster| mine(&cluster.name)).collect()
+            }
             Share::Scheme { scheme, shard, shards } => {
                 // Every manager must come to the same result, so the load, of which each knows only its part, is left out.
                 let member = |c: &Cluster| Member::new(c.uid.to_string(), 0);
@@ -143,7 +216,7 @@ impl Index {
         self.find_cluster(destination).filter(|cluster| self.clusters[*cluster as usize].mine.is_some())
     }
 
-    pub(super) fn is_mine(&self, cluster: u32) -> bool {
+    pub(in crate::drive::live::manager) fn is_mine(&self, cluster: u32) -> bool {
         self.clusters[cluster as usize].mine == Some(true)
     }
 

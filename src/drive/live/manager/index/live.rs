@@ -121,6 +121,13 @@ impl Index {
         }
     }
 
+    /// Forgets an object that no app looks at.
+    pub(super) fn drop_object(&mut self, id: ObjectId) {
+        if self.objects.get(&id.0).is_some_and(|live| live.apps.is_empty()) {
+            self.objects.remove(&id.0);
+        }
+    }
+
     pub(in crate::drive::live::manager) fn flux(&self, id: ObjectId) -> Option<&Flux> {
         self.objects.get(&id.0)?.flux.as_ref()
     }

@@ -19,6 +19,7 @@ use crate::calls::{Kind, ObjectId};
 use crate::ids::AppId;
 use crate::reconcile::{Queue, Resync, Rules};
 use crate::scenario::FluxApi;
+use crate::topology::Standing;
 use crate::units::Time;
 use live::Live;
 use rustc_hash::{FxHashMap, FxHasher};
@@ -40,9 +41,15 @@ pub(crate) enum Share {
         /// How many there are.
         shards: u32,
     },
-    /// Those that a table says, by name.
-    Named(Arc<dyn Fn(&str) -> bool + Send + Sync>),
+    /// Those that a table says, by name; there is one for every set of members.
+    Named(Arc<Table>),
 }
+
+/// Who owns what among these members.
+pub(crate) type Table = dyn Fn(&[u32]) -> Named + Send + Sync;
+
+/// Whether a cluster of a name belongs to this manager.
+pub(crate) type Named = Box<dyn Fn(&str) -> bool + Send>;
 
 impl std::fmt::Debug for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,6 +81,8 @@ pub(super) struct Index {
     pub(super) queue: Queue,
     pub(super) resync: Resync,
     share: Share,
+    /// Who is there, if managers come and go, and whether clusters may be taken over now.
+    standing: Option<Standing>,
     /// Reports apps whose cluster nobody knows: one manager is enough.
     first: bool,
     pub(super) apps: Vec<Entry>,
@@ -95,6 +104,7 @@ impl Index {
             queue,
             resync,
             share,
+            standing: None,
             first,
             apps: Vec::new(),
             by_name: FxHashMap::default(),

@@ -278,7 +278,7 @@ fn a_cluster_that_refuses_makes_its_apps_say_so_until_it_answers() {
 
 #[test]
 fn apps_of_other_managers_and_ordinary_ones_are_not_kept() {
-    let mut index = index(Share::Named(Arc::new(|name| name == "b")));
+    let mut index = index(Share::Named(Arc::new(|_| Box::new(|name| name == "b"))));
     register(&mut index, "b");
     index.clusters_settled(NOW);
     assert!(!apply(&mut index, &application("other", "a", &AUTO_CREATE)));
