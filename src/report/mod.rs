@@ -17,9 +17,7 @@ pub use charts::{ChartError, png};
 pub use compared::compared;
 pub use explain::explain;
 pub use gated::{gated, gated_junit, gated_markdown};
-pub use html::{
-    Grid, Mood, Price, Section, Sheet, Study, StudyCell, compared_page, page, sheet_page, study_page,
-};
+pub use html::{Grid, Mood, Price, Section, Sheet, Study, StudyCell, compared_page, page, sheet_page, study_page};
 pub use numbers::count;
 pub use placement::placement;
 pub use table::Table;
