@@ -23,6 +23,8 @@ struct App {
     /// Newest generation that a manager saw, and when it first saw that one.
     seen: (u64, Time),
     status: Status,
+    /// When it was stored.
+    status_at: Time,
     /// End of the last round and who ran it.
     round: (Time, u32),
     /// Installed objects in the store.
@@ -161,6 +163,7 @@ impl Tracker {
         let blank = App {
             seen: (0, Time(0)),
             status: Status::default(),
+            status_at: Time(0),
             round: (Time(0), NOBODY),
             objects: 0,
             open: Vec::new(),
@@ -301,6 +304,7 @@ impl Tracker {
                         open.reach(Hop::Ready, at);
                     }
                 });
+                self.foreseen(app, at);
             }
             Signal::ObjectChanged { app, at, object, change, by_controller } => {
                 self.object_changed(app, at, object, change, by_controller);
@@ -315,6 +319,7 @@ impl Tracker {
         let was = (app.on_hub, app.on_hub && app.status.is_healthy());
         app.on_hub = !deleted;
         app.status = if deleted { Status::default() } else { status };
+        app.status_at = at;
         if deleted {
             // Its successor of the same name counts generations from one again.
             app.seen = (0, Time(0));
@@ -462,6 +467,22 @@ impl Tracker {
         self.each(id, at, |open| {
             let due = open.reportable().is_some_and(|from| since >= from);
             if open.change.kind.rolls_out() && due && status.satisfies(&open.change) {
+                open.reach(Hop::Reported, at);
+            }
+        });
+        self.finish_where(id, |open| open.change.kind.rolls_out() && open.has(Hop::Reported));
+    }
+
+    /// Flux said its last word at `at`. Its condition comes one write before, and a manager that sits beside it may have
+    /// reported that already: nothing is left to report then.
+    fn foreseen(&mut self, id: AppId, at: Time) {
+        let Some(app) = self.apps.get(id.index()).filter(|app| app.on_hub) else { return };
+        let (status, since) = (app.status, app.status_at);
+        self.each(id, at, |open| {
+            // What was stored since the objects were applied and names the change's revision speaks about it.
+            let speaks = open.reached[Hop::Applied as usize].is_some_and(|applied| since >= applied)
+                && (open.change.revision == 0 || open.change.revision == status.revision);
+            if open.change.through_flux && open.has(Hop::Ready) && speaks && status.satisfies(&open.change) {
                 open.reach(Hop::Reported, at);
             }
         });

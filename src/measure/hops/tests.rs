@@ -154,6 +154,27 @@ fn a_status_that_says_yes_before_flux_is_ready_again_does_not_count() {
 }
 
 #[test]
+fn a_report_that_came_before_fluxs_last_word_counts_when_that_is_said() {
+    let until = |report: &str| {
+        format!(
+            "0 intend install src=s1 rev=r1\n1 stored 0 1\n2 seen 1\n3 source 1\n3 workload 1\n4 fetched rev=r1\n{report}\n8 ready 1 rev=r1"
+        )
+    };
+    check(
+        &until("5 applied 1 rev=r1\n7 healthy src=s1 rev=r1"),
+        &["install seen=2 written=1 fetched=1 applied=1 ready=3 reported=0 end_to_end=8"],
+    );
+    // What names no revision, another one, or is older than the objects may speak of what was before.
+    for report in [
+        "5 applied 1 rev=r1\n7 healthy src=s1",
+        "5 applied 1 rev=r1\n7 healthy src=s1 rev=r0",
+        "4 healthy src=s1 rev=r1\n5 applied 1 rev=r1",
+    ] {
+        check(&until(report), &[]);
+    }
+}
+
+#[test]
 fn a_round_that_had_nothing_to_write_reports_as_well() {
     let scale = "
          10 intend scale src=s2
