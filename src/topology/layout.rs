@@ -157,7 +157,7 @@ pub struct Side {
     pub processes: u64,
     /// Resident memory at rest, bytes; modelled from what was measured of one.
     pub memory_bytes: u64,
-    /// Thousandths of a core at rest; modelled, see [`Program`].
+    /// Thousandths of a core at rest; modelled from what was published of one.
     pub cpu_milli: u64,
 }
 
