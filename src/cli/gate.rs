@@ -9,9 +9,9 @@ use crate::record::{self, Clock};
 use crate::report;
 use crate::scenario::{self, Scenario};
 use crate::seed::Seed;
-use crate::study::gate::{self, Base, GateFailed, PlayError, Progress, RevisionError, Side, Stage};
+use crate::study::child::{Child, PlayError};
+use crate::study::gate::{self, Base, GateFailed, Progress, RevisionError, Stage};
 use crate::units::Share;
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -175,12 +175,8 @@ fn own_program() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe()?)
 }
 
-fn side(args: &Args, program: PathBuf, own: &[String]) -> Side {
-    let mut arguments: Vec<OsString> = vec![args.scenario.clone().into(), "--clock".into(), args.clock.word().into()];
-    for set in all_sets(args, own) {
-        arguments.extend(["--set".into(), set.into()]);
-    }
-    Side { program, arguments }
+fn side(args: &Args, program: PathBuf, own: &[String]) -> Child {
+    Child::new(program, &args.scenario, args.clock.name()).with(all_sets(args, own))
 }
 
 fn baseline(args: &Args, live: bool) -> Result<Base, Failure> {

@@ -33,16 +33,6 @@ pub(super) enum ClockArg {
     Virtual,
 }
 
-impl ClockArg {
-    /// How it is written.
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Real => "real",
-            Self::Virtual => "virtual",
-        }
-    }
-}
-
 /// The managers of a scenario exist as a model alone.
 #[derive(Debug, thiserror::Error)]
 #[error("manager.kind `{kind}` is simulated only; add --clock virtual, or let it be `loopback`")]

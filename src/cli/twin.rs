@@ -5,11 +5,12 @@
 
 use super::output::{self, Output};
 use super::{Failure, run};
+use crate::study::child::Child;
 use crate::study::twin::{self, Pair, Played, Verdict};
 use crate::{clock, record, scenario};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 /// Names of the files of a result.
 const PAGE: &str = "twin.html";
@@ -100,19 +101,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 /// Plays one run as a process of its own and reads what it left.
 fn play(args: &Args, out: &Path, clock: &str, sets: &[&str]) -> Result<Played, Failure> {
     say(args.quiet, &format!("{} ...", out.display()));
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["run", "--quiet", "--objects", "--clock", clock, "--out"]).arg(out).arg(&args.scenario);
-    for set in args.sets.iter().map(String::as_str).chain(sets.iter().copied()) {
-        command.args(["--set", set]);
-    }
-    if let Some(seed) = args.seed {
-        command.args(["--seed", &seed.to_string()]);
-    }
-    let played = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output()?;
+    let seed = args.seed.map(|seed| format!("run.seed={seed}"));
+    let all = args.sets.iter().map(String::as_str).chain(sets.iter().copied()).chain(seed.as_deref());
+    let child = Child::new(std::env::current_exe()?, &args.scenario, clock).keeping_objects().with(all);
+    let ended = child.run(out).map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
     // What was not met, and a run that is invalid, is for the comparison to judge.
-    if !matches!(played.status.code(), Some(0 | 1 | 5)) {
-        let said = String::from_utf8_lossy(&played.stderr).trim().to_owned();
-        return Err(match played.status.code() {
+    if !matches!(ended.status.code(), Some(0 | 1 | 5)) {
+        let said = ended.said;
+        return Err(match ended.status.code() {
             Some(2) => Failure::input(miette::miette!("{said}")),
             Some(130) => Failure::interrupted(miette::miette!("interrupted")),
             _ => Failure::environment(miette::miette!("{} did not end well: {said}", out.display())),

@@ -4,11 +4,10 @@
 //! whoever shows it. Both sides are processes of their own, started alike, so that nothing but the program differs.
 
 mod revision;
-mod side;
 
 pub use revision::{RevisionError, build};
-pub use side::{PlayError, Side};
 
+use super::child::{Child, PlayError};
 use crate::compare::gate::{Gate, GateError, Gated, Step};
 use crate::record::{Clock, Reason, Status, Stored};
 use std::path::Path;
@@ -19,7 +18,7 @@ pub enum Base {
     /// One result from earlier.
     Stored(Box<Stored>),
     /// A program that is run now.
-    Program(Side),
+    Program(Child),
 }
 
 /// Which side runs.
@@ -84,9 +83,9 @@ pub struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn play(&mut self, side: &Side, which: Which, number: usize) -> Result<Stored, PlayError> {
+    fn play(&mut self, child: &Child, which: Which, number: usize) -> Result<Stored, PlayError> {
         (self.tell)(Progress::Starts { which, number });
-        side.play(&self.folder.join(format!("{}-{number}", which.name())))
+        child.play(&self.folder.join(format!("{}-{number}", which.name())))
     }
 }
 
@@ -94,7 +93,7 @@ impl Stage<'_> {
 ///
 /// # Errors
 /// When the question is wrong, a run cannot be made, or the base's does not end.
-pub fn run(gate: &mut Gate, base: &Base, head: &Side, stage: &mut Stage<'_>) -> Result<Gated, GateFailed> {
+pub fn run(gate: &mut Gate, base: &Base, head: &Child, stage: &mut Stage<'_>) -> Result<Gated, GateFailed> {
     if let Base::Program(base) = base {
         let first = ended(stage.play(base, Which::Base, 0)?)?;
         gate.knows(&first)?;
@@ -108,17 +107,17 @@ pub fn run(gate: &mut Gate, base: &Base, head: &Side, stage: &mut Stage<'_>) -> 
     }
     while let Step::Pair { head_first } = gate.step() {
         let number = gate.pairs() + 1;
-        let (base, head) = match base {
-            Base::Stored(base) => ((**base).clone(), stage.play(head, Which::Head, number)?),
+        match base {
+            Base::Stored(base) => judge(gate, base, &stage.play(head, Which::Head, number)?)?,
             Base::Program(base) if head_first => {
                 let head = stage.play(head, Which::Head, number)?;
-                (ended(stage.play(base, Which::Base, number)?)?, head)
+                judge(gate, &ended(stage.play(base, Which::Base, number)?)?, &head)?;
             }
             Base::Program(base) => {
-                (ended(stage.play(base, Which::Base, number)?)?, stage.play(head, Which::Head, number)?)
+                let base = ended(stage.play(base, Which::Base, number)?)?;
+                judge(gate, &base, &stage.play(head, Which::Head, number)?)?;
             }
-        };
-        judge(gate, &base, &head)?;
+        }
         (stage.tell)(Progress::Pair(&gate.answer()));
     }
     Ok(gate.answer())

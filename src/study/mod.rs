@@ -1,5 +1,6 @@
 //! Many runs and a conclusion: whatever plays a scenario more than once.
 
+pub mod child;
 pub mod gate;
 pub mod matrix;
 pub mod predict;

@@ -11,11 +11,12 @@ use crate::fleet::World;
 use crate::record::{self, Status, Stored};
 use crate::report::{self, Price, Study, StudyCell};
 use crate::scenario::{self, Scenario};
+use crate::study::child::Child;
 use crate::study::matrix::{self, BadCell, Cell};
 use crate::topology::{self, Balance, Event, Layout, Moves, Rules};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 /// Attempts at one combination: one that failed stays beside the next.
 const ATTEMPTS: u32 = 100;
@@ -121,22 +122,19 @@ fn play(file: &str, plays: &[Play<'_>], args: &Args) -> Result<(), Failure> {
 }
 
 fn one(file: &str, play: &Play<'_>, args: &Args) -> Result<(), Failure> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["run", file, "--quiet", "--clock", args.clock.name(), "--out"]).arg(&play.folder);
-    for set in args.sets.iter().chain(&play.cell.sets) {
-        command.args(["--set", set]);
-    }
-    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output()?;
+    let child = Child::new(std::env::current_exe()?, file, args.clock.name());
+    let child = child.with(args.sets.iter().chain(&play.cell.sets));
+    let ended = child.run(&play.folder).map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
     // 1 is a result whose expectations were not met: it says so itself.
-    if matches!(output.status.code(), Some(0 | 1)) {
+    if matches!(ended.status.code(), Some(0 | 1)) {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(Failure::environment(miette::miette!(
         help = "what is complete stays: the same command goes on from there",
-        "{} did not succeed ({}): {said}",
+        "{} did not succeed ({}): {}",
         play.cell.name,
-        output.status
+        ended.status,
+        ended.said
     )))
 }
 
