@@ -57,13 +57,25 @@ pub(super) fn conditions(results: &[Stored], question: &Question) -> Result<Vec<
     if !(2..=8).contains(&results.len()) {
         return Err(Refusal::Count(results.len()));
     }
-    let base = &results[0];
     for (index, head) in results.iter().enumerate() {
-        complete(&head.record)?;
-        same_kind(&base.record, &head.record, index + 1)?;
-        same_scenario(base, head, index + 1, question)?;
+        fits(&results[0], head, index + 1, question)?;
     }
-    Ok(told(results, question))
+    let records: Vec<&RunRecord> = results.iter().map(|result| &result.record).collect();
+    let mut told = size(records[0]);
+    if records[0].clock == Clock::Real {
+        let machine = format!("{} CPUs, {} GiB", records[0].host.cpus, gibibytes(records[0]));
+        told.push(format!("one run each on one machine ({machine}), all processes sharing it"));
+        told.push(format!("two runs of the same thing are assumed to differ by {:.0}%", question.noise * 100.0));
+    }
+    told.extend(doubts(&records));
+    Ok(told)
+}
+
+/// Whether a result compares with the base.
+pub(super) fn fits(base: &Stored, head: &Stored, index: usize, question: &Question) -> Result<(), Refusal> {
+    complete(&head.record)?;
+    same_kind(&base.record, &head.record, index)?;
+    same_scenario(base, head, index, question)
 }
 
 fn complete(record: &RunRecord) -> Result<(), Refusal> {
@@ -151,26 +163,27 @@ fn walk(value: &Value, path: &mut String, leaves: &mut BTreeMap<String, Value>) 
     }
 }
 
-/// What must be known to trust the answer.
-fn told(results: &[Stored], question: &Question) -> Vec<String> {
-    let base = &results[0].record;
-    let mut told = vec![format!("{} clusters with {} apps", base.counts.clusters, base.counts.apps)];
-    if base.clock == Clock::Real {
-        let machine = format!("{} CPUs, {} GiB", base.host.cpus, gibibytes(base));
-        told.push(format!("one run each on one machine ({machine}), all processes sharing it"));
-        told.push(format!("two runs of the same thing are assumed to differ by {:.0}%", question.noise * 100.0));
-    } else {
+/// What was run, and how.
+pub(super) fn size(record: &RunRecord) -> Vec<String> {
+    let mut told = vec![format!("{} clusters with {} apps", record.counts.clusters, record.counts.apps)];
+    if record.clock == Clock::Virtual {
         told.push("simulated: exact for the model, as good as the model".to_owned());
     }
+    told
+}
+
+/// What makes an answer less sure: differences that do not forbid to compare, and what the runs say against themselves.
+pub(super) fn doubts(records: &[&RunRecord]) -> Vec<String> {
+    let mut told = Vec::new();
     let mut note = |text: &str, of: &dyn Fn(&RunRecord) -> String| {
-        let differ = results.iter().any(|result| of(&result.record) != of(base));
+        let differ = records.iter().any(|record| of(record) != of(records[0]));
         told.extend(differ.then(|| text.to_owned()));
     };
     note("the kernels differ", &|record| record.host.kernel.clone());
     note("the builds differ", &|record| format!("{:?}", record.build));
-    for result in results {
-        let doubts = result.record.warnings.iter().filter(|w| w.severity == crate::measure::warning::Severity::Suspect);
-        told.extend(doubts.map(|warning| format!("in {}: {}", result.record.run_id, warning.message)));
+    for record in records {
+        let doubts = record.warnings.iter().filter(|w| w.severity == crate::measure::warning::Severity::Suspect);
+        told.extend(doubts.map(|warning| format!("in {}: {}", record.run_id, warning.message)));
     }
     told
 }

@@ -167,15 +167,16 @@ impl Gate {
     /// # Errors
     /// When the results do not compare, or have no metric of a budget's name. The gate is as before then.
     pub fn take(&mut self, base: &Stored, head: &Stored) -> Result<(), GateError> {
-        let both = [base.clone(), head.clone()];
-        let conditions = fit::conditions(&both, &self.question)?;
+        fit::fits(base, base, 1, &self.question)?;
+        fit::fits(base, head, 2, &self.question)?;
         let all = metrics::all(base, head, 1, 0.0);
         let metrics = self.budgets.iter().map(|budget| find(&all, &budget.metric)).collect::<Result<_, _>>()?;
         self.simulated = base.record.clock == Clock::Virtual;
         let disturbed =
             !self.simulated && [base, head].into_iter().any(|result| metrics::was_disturbed(&result.record));
         self.pairs.push(Pair { metrics, disturbed });
-        self.conditions = conditions;
+        self.conditions = fit::size(&base.record);
+        self.conditions.extend(fit::doubts(&[&base.record, &head.record]));
         Ok(())
     }
 
@@ -212,12 +213,15 @@ impl Gate {
 
     fn is_precise(&self, metric: &Metric) -> bool {
         match metric.interval {
-            Some([Some(low), Some(high)]) => {
-                high / low <= (1.0 + self.effort.precision) * (1.0 + self.effort.precision)
-            }
+            Some([Some(low), Some(high)]) => self.is_narrow(low, high),
             Some(_) => false,
             None => true,
         }
+    }
+
+    /// An interval of a ratio that reaches no further to either side than asked.
+    fn is_narrow(&self, low: f64, high: f64) -> bool {
+        high / low <= (1.0 + self.effort.precision) * (1.0 + self.effort.precision)
     }
 
     /// The answer that the pairs so far give.
@@ -239,8 +243,7 @@ impl Gate {
     }
 
     fn told(&self) -> Vec<String> {
-        let own = |condition: &&String| !condition.contains("one run each") && !condition.contains("assumed to differ");
-        let mut told: Vec<String> = self.conditions.iter().filter(own).cloned().collect();
+        let mut told = self.conditions.clone();
         if !self.simulated {
             told.push(format!(
                 "intervals hold together with {:.0}% certainty; a regression is found if it exceeds its budget by {:.1}%",
@@ -321,7 +324,7 @@ impl Gate {
         if high <= 1.0 + budget {
             return (Verdict::Same, format!("worse by at most {}", percent((high - 1.0).max(0.0))));
         }
-        if high / low <= (1.0 + precision) * (1.0 + precision) {
+        if self.is_narrow(low, high) {
             return (Verdict::Same, format!("not worse; {} more than the budget would show", percent(precision)));
         }
         (
