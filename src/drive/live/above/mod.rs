@@ -10,7 +10,7 @@ mod places;
 pub(super) mod spokes;
 
 use super::net::Refusal;
-use places::Places;
+use places::place;
 use std::future::Future;
 use std::time::Duration;
 

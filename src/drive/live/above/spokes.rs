@@ -10,7 +10,7 @@
 //! both sides, which is what this topology costs over `single`. Memory: 2 KB per app while it is on its way, 0.4 KB at
 //! rest.
 
-use super::{CLUSTER_SECRETS, CONCURRENCY, Metadata, Places, Secret, insist};
+use super::{CLUSTER_SECRETS, CONCURRENCY, Metadata, Secret, insist, place};
 use crate::calls::{ContentId, Kind, Target};
 use crate::drive::live::net::{APPLY, Call, Client, JSON, MERGE_PATCH, News, Pools, Refusal, Route};
 use crate::fleet::{ARGOCD_NAMESPACE, namespace};
@@ -135,14 +135,13 @@ impl Management {
     }
 
     /// Tells of every leaf, and with `None` of the end of the list.
-    async fn watch_leaves(&self, pools: Pools, found: &mpsc::UnboundedSender<Option<u32>>) {
+    async fn watch_leaves(&self, mut pools: Pools, found: &mpsc::UnboundedSender<Option<u32>>) {
         let info = Kind::SECRET.info();
         let path = info.path(info.version, ARGOCD_NAMESPACE, "");
-        let mut places = Places::new(pools);
         let tell = |news: News<'_>| match news {
             News::Applied(text) => {
                 let Ok(secret) = serde_json::from_str::<Secret>(text) else { return };
-                let Some((server, route)) = places.of(&secret) else { return };
+                let Some((server, route)) = place(&secret, &mut pools) else { return };
                 let mut state = self.state.lock();
                 if !state.by_server.contains_key(&server) {
                     let leaf = u32::try_from(state.leaves.len()).unwrap_or(u32::MAX);

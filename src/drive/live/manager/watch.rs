@@ -9,9 +9,9 @@ use super::object::{Collection, Object, split_server};
 use super::{Shared, round};
 use crate::calls::{Kind, ObjectId, Target, Verb};
 use crate::clock;
-use crate::drive::live::net::{self, Answer, WireError};
+use crate::drive::live::net::{self, Answer, BACKOFF, WireError};
 use crate::measure::Signal;
-use crate::reconcile::{Backoff, TokenBucket, relay};
+use crate::reconcile::{TokenBucket, relay};
 use crate::units::{Span, Time};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -27,8 +27,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// The pause before a watch is started anew; doubles (client-go's reflector: 800 ms to 30 s).
-const BACKOFF: Backoff = Backoff { base: Span::from_millis(800), max: Span::from_secs(30) };
 /// Connection failures shorter than this are nobody's business.
 const GRACE: Span = Span::from_secs(5);
 /// The server ends a watch after so many seconds, and up to a third more so that they do not end together

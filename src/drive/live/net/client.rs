@@ -22,7 +22,7 @@ pub(in crate::drive::live) const MERGE_PATCH: &str = "application/merge-patch+js
 pub(in crate::drive::live) const APPLY: &str = "application/apply-patch+yaml";
 
 /// The pause before a collection is followed anew; doubles (client-go's reflector: 800 ms to 30 s).
-const BACKOFF: Backoff = Backoff { base: Span::from_millis(800), max: Span::from_secs(30) };
+pub(in crate::drive::live) const BACKOFF: Backoff = Backoff { base: Span::from_millis(800), max: Span::from_secs(30) };
 /// A watch is opened anew after so long (client-go: 5 to 10 minutes).
 const WATCH_S: u32 = 300;
 
