@@ -74,6 +74,10 @@ pub(super) struct Args {
     /// Threads of a simulation, which do not show in its result [default: one per CPU]
     #[arg(long, value_name = "N")]
     threads: Option<std::num::NonZero<usize>>,
+    /// Play every call of a simulation as events of its own, though clusters at rest do the same again and again; the
+    /// result is the same
+    #[arg(long)]
+    no_fold: bool,
     /// Folder of the result; it must not exist [default: results/NAME-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,

@@ -290,6 +290,25 @@ impl Signal {
             | Self::Gone { at, .. } => *at,
         }
     }
+
+    /// The same at another time, told of another manager if it is a manager's.
+    #[must_use]
+    pub fn again(mut self, now: Time, manager: u32) -> Self {
+        match &mut self {
+            Self::Seen { at, shard, .. }
+            | Self::Round { at, shard, .. }
+            | Self::QueueDepth { at, shard, .. }
+            | Self::Owns { at, shard, .. } => (*at, *shard) = (now, manager),
+            Self::AppCommitted { at, .. }
+            | Self::Written { at, .. }
+            | Self::Fetched { at, .. }
+            | Self::Applied { at, .. }
+            | Self::FluxReady { at, .. }
+            | Self::ObjectChanged { at, .. }
+            | Self::Gone { at, .. } => *at = now,
+        }
+        self
+    }
 }
 
 /// 64-bit FNV-1a (Fowler, Noll, Vo: offset basis and prime of the 64-bit variant).

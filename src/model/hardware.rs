@@ -51,6 +51,30 @@ pub struct Hardware {
     pipes: Vec<[Time; 2]>,
 }
 
+/// What one cluster's API server and one manager did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Time that the cores of the server were at work.
+    pub leaf: Span,
+    /// The same of the manager.
+    pub manager: Span,
+    /// Calls answered.
+    pub served: u64,
+}
+
+impl Done {
+    /// What was done since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let span = |now: Span, before: Span| Span(now.0 - before.0);
+        Self {
+            leaf: span(self.leaf, before.leaf),
+            manager: span(self.manager, before.manager),
+            served: self.served - before.served,
+        }
+    }
+}
+
 /// Which way something goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -229,6 +253,30 @@ impl Hardware {
             };
         }
         done + self.model.network.local
+    }
+
+    /// What the first cluster's API server and the first manager did so far, for whoever plays one cluster alone.
+    #[must_use]
+    pub fn done(&self) -> Done {
+        let busy = |cpus: &[Cpu]| cpus.first().map_or(Span::ZERO, Cpu::busy);
+        Done { leaf: busy(&self.leaves), manager: busy(&self.managers), served: self.served[1] }
+    }
+
+    /// They did so much more, and are done with it.
+    pub fn did(&mut self, more: &Done) {
+        self.served[1] += more.served;
+        for (cpus, busy) in [(&mut self.leaves, more.leaf), (&mut self.managers, more.manager)] {
+            if let Some(cpu) = cpus.first_mut() {
+                cpu.was_busy(busy);
+            }
+        }
+    }
+
+    /// From when on both of them are idle.
+    #[must_use]
+    pub fn idle_from(&self) -> Time {
+        let idle = |cpus: &[Cpu]| cpus.first().map_or(Time(0), Cpu::idle_from);
+        idle(&self.leaves).max(idle(&self.managers))
     }
 
     /// CPU time of the hub's API server, of those of all clusters, of all their Flux controllers after so many calls.

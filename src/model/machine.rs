@@ -56,6 +56,17 @@ impl Cpu {
         self.busy
     }
 
+    /// It worked so long, and is done with it.
+    pub fn was_busy(&mut self, span: Span) {
+        self.busy += span;
+    }
+
+    /// From when on no core has work.
+    #[must_use]
+    pub fn idle_from(&self) -> Time {
+        self.free_at.iter().copied().max().unwrap_or(Time(0))
+    }
+
     /// The same in seconds of a whole core.
     #[must_use]
     pub fn spent(&self) -> Span {

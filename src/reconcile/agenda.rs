@@ -45,6 +45,24 @@ impl Agenda {
             queue.add_after(key, at.since(now).max(Span(1)), now);
         }
     }
+
+    /// How many rounds ended, and when the last one did, if it set a resync.
+    #[must_use]
+    pub fn ended(&self, key: u32, resync: &Resync) -> (u64, Option<Time>) {
+        let ended = |at: Time| Some(at - resync.after(key, self.rounds)?);
+        (self.rounds, self.resync_at.and_then(ended))
+    }
+
+    /// So many rounds ended, the last one at `at`, which found nothing to do: what so many calls of [`Agenda::end`] leave.
+    pub fn rested(&mut self, key: u32, rounds: u64, resync: &Resync, queue: &mut Queue, at: Time) {
+        self.rounds += rounds;
+        self.resync_at = resync.after(key, self.rounds).map(|span| at + span);
+        queue.cancel_delay(key);
+        queue.forget(key);
+        if let Some(due) = self.resync_at {
+            queue.add_after(key, due.since(at).max(Span(1)), at);
+        }
+    }
 }
 
 /// What of a Flux object an app's status depends on. `T` stands for a text: the text itself, or its fingerprint.

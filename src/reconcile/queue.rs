@@ -168,6 +168,12 @@ impl Queue {
         None
     }
 
+    /// When the delayed add of a key is due.
+    #[must_use]
+    pub fn due(&self, key: u32) -> Option<Time> {
+        self.keys.get(key as usize).map(|key| key.due).filter(|due| *due != NEVER)
+    }
+
     /// How many keys wait in line.
     #[must_use]
     pub fn depth(&self) -> usize {

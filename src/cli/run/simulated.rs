@@ -5,7 +5,7 @@ use super::{Args, Failure, OBJECTS, Screen, cannot_write, shares, tell};
 use crate::calls::{Tally, Target};
 use crate::clock;
 use crate::drive::parallel;
-use crate::drive::virtual_time::{self, Ending, Engine, ManagerOutcome, Options, Outcome};
+use crate::drive::virtual_time::{self, Ending, ManagerOutcome, Options, Outcome};
 use crate::fleet::World;
 use crate::measure::host::{self, HostWatch};
 use crate::measure::limit::Limit;
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZero::get);
     virtual_time::check(scenario, world, host::available(), threads)
         .map_err(|e| Failure::input(miette::Report::from_err(e)))?;
-    let options = Options { state: args.objects, engine: Engine::default() };
+    let options = Options { state: args.objects, unfolded: args.no_fold, ..Options::default() };
     let started = clock::unix();
     let begun = record::begin(scenario, started, record::Clock::Virtual, record::Observer::CommitLog);
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));

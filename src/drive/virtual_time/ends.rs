@@ -57,6 +57,11 @@ impl Ends {
         self.looks.last().map_or(regular, |look| look.at.min(regular))
     }
 
+    /// When it looks next.
+    pub(super) const fn next(&self) -> Time {
+        self.next
+    }
+
     /// How it ends at this moment; `played`: no change is to come any more.
     pub(super) fn look(&mut self, now: Time, progress: impl FnOnce() -> Progress, played: bool) -> Option<Ending> {
         if now < self.next {

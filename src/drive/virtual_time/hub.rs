@@ -14,7 +14,7 @@ use crate::reconcile::{Body, Status};
 use crate::units::Time;
 
 /// An Application as the server has it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub(super) struct Application {
     /// It is there.
     pub(super) exists: bool,

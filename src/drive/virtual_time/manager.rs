@@ -12,6 +12,7 @@ use crate::scenario::{Behaviour, Scenario};
 use crate::seed::Seed;
 use crate::units::{Span, Time};
 use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A manager.
@@ -249,6 +250,18 @@ impl Managed {
             deleting: shown.deleting,
             source: if slot == Slot::Workload { SourceRef::Object(self.app.kinds[1]) } else { SourceRef::Nothing },
         })
+    }
+
+    /// Everything that a round depends on but times and versions.
+    pub(super) fn fingerprint(&self, hash: &mut impl Hasher) {
+        let app = &self.app;
+        (self.known, self.target, app.mode, app.kinds, app.desired, app.source, app.problem).hash(hash);
+        (app.automated, app.self_heal, app.create_namespace, app.deleting, app.cascade).hash(hash);
+        (app.refresh, app.operation, app.status, app.detail_since.is_some(), self.covered).hash(hash);
+        (self.agenda.changed, self.agenda.touched).hash(hash);
+        for shown in self.cached.iter().flatten() {
+            (shown.content, shown.health, shown.message, shown.revision, shown.deleting).hash(hash);
+        }
     }
 
     /// Which of its objects a call is about.

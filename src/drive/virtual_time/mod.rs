@@ -41,6 +41,7 @@ mod digest;
 mod ends;
 mod event;
 mod faults;
+mod fold;
 mod ground;
 mod hub;
 mod leaf;
@@ -84,6 +85,8 @@ pub struct Options {
     pub engine: Engine,
     /// All objects are wanted at the end.
     pub state: bool,
+    /// Every call is played as events of its own: nothing is folded. The outcome is the same.
+    pub unfolded: bool,
 }
 
 /// How a simulation ended, the better end first.
@@ -112,6 +115,8 @@ pub struct Outcome {
     pub digest: u64,
     /// Events of the engine.
     pub events: u64,
+    /// Bursts of them that were folded: how many depends on the threads, what they come to does not.
+    pub folded: u64,
     /// From the first change on, on the simulated clock.
     pub simulated: Span,
     /// Calls of the harness.
@@ -374,7 +379,7 @@ impl<'a> Play<'a> {
     /// Plays the parts that `next` names, until it names none or whoever watches has had enough.
     pub fn some(&self, next: &mut dyn FnMut() -> Option<u32>, progress: &mut Watching<'_>) -> Sums {
         let ground = Ground::new(self.scenario, self.world);
-        let mut simulation = Simulation::new(&ground, &self.parts, self.options.engine);
+        let mut simulation = Simulation::new(&ground, &self.parts, self.options);
         while let Some(part) = next() {
             simulation.begin(part);
             let ending = simulation.play(progress);
@@ -404,6 +409,7 @@ impl Simulation<'_> {
     fn play(&mut self, progress: &mut Watching<'_>) -> Ending {
         let scenario = self.ground.scenario;
         let (deadline, until) = (Time(0) + scenario.run.timeout, Time(0) + scenario.run.duration);
+        let mut told = self.sums.events.next_multiple_of(TOLD_EVERY);
         loop {
             if self.is_settled() && self.queue.next_at().is_none_or(|next| next > until) {
                 self.now = self.now.max(until);
@@ -412,18 +418,32 @@ impl Simulation<'_> {
             if self.now >= deadline {
                 return Ending::TimedOut;
             }
-            let played = self.next_change >= self.part.changes.len() && self.writing == 0;
-            if let Some(ending) = self.ends.look(self.now, || self.ledger.progress(), played && self.now >= until) {
+            if let Some(ending) = self.look(until) {
                 return ending;
             }
-            if self.sums.events.is_multiple_of(TOLD_EVERY)
-                && progress(self.ledger.total(), self.now.since(Time(0))).is_break()
-            {
-                return Ending::Interrupted;
+            if self.sums.events >= told {
+                told = self.sums.events + TOLD_EVERY;
+                if progress(self.ledger.total(), self.now.since(Time(0))).is_break() {
+                    return Ending::Interrupted;
+                }
             }
             if !self.step() {
                 return Ending::Stuck;
             }
         }
+    }
+
+    /// Whether it is at an end that needs no timeout: looked for at its own times, not at those of events.
+    fn look(&mut self, until: Time) -> Option<Ending> {
+        while self.queue.next_at().is_some_and(|next| next > self.ends.next()) {
+            let at = self.ends.next();
+            let played = self.next_change >= self.part.changes.len() && self.writing == 0 && at >= until;
+            let ending = self.ends.look(at, || self.ledger.progress(), played);
+            if ending.is_some() {
+                self.now = self.now.max(at);
+                return ending;
+            }
+        }
+        None
     }
 }

@@ -20,7 +20,7 @@ use smallvec::SmallVec;
 /// How often a call is repeated that a server pushes back (that of live runs, and client-go's).
 const PUSHED_BACK_MAX: u32 = 10;
 /// The length of a queue is told at most so often (that of live runs).
-const DEPTH_EVERY: Span = Span::from_millis(100);
+pub(super) const DEPTH_EVERY: Span = Span::from_millis(100);
 
 impl Simulation<'_> {
     /// The watch of Applications tells a manager.
@@ -46,7 +46,7 @@ impl Simulation<'_> {
         if self.apps[app as usize].is_ours() {
             let generation = u64::from(news.generation);
             let shard = self.managers[shard as usize].row;
-            self.ledger.take(Signal::Seen { app: AppId(app), at: self.now, generation, shard });
+            self.signal(Signal::Seen { app: AppId(app), at: self.now, generation, shard });
         }
     }
 
@@ -100,15 +100,16 @@ impl Simulation<'_> {
         }
     }
 
-    /// Free workers take what is in line; a timer is set for what is not due yet.
-    pub(super) fn manager_turn(&mut self, shard: u32) {
-        let at = shard as usize;
+    /// Free workers take what is in line; a timer is set for what is not due yet. Whether they took anything.
+    pub(super) fn manager_turn(&mut self, shard: u32) -> bool {
+        let (at, mut took) = (shard as usize, false);
         self.managers[at].woken = false;
         if self.managers[at].down {
-            return;
+            return false;
         }
         while self.managers[at].free > 0 {
             let Some((app, waited)) = self.managers[at].queue.take(self.now) else { break };
+            took = true;
             match self.begin_round(app) {
                 Some((seen, why)) => {
                     let machine = Reconcile::new(self.apps[app as usize].app, seen, why, self.rules);
@@ -117,11 +118,16 @@ impl Simulation<'_> {
                 None => self.managers[at].queue.done(app),
             }
         }
-        let manager = &mut self.managers[at];
-        if manager.free == 0 {
-            // Whoever ends a round looks again.
-            return;
+        if self.managers[at].free > 0 {
+            // Else whoever ends a round looks again.
+            self.arm_manager(shard);
         }
+        took
+    }
+
+    /// Sets the timer of a manager.
+    pub(super) fn arm_manager(&mut self, shard: u32) {
+        let manager = &mut self.managers[shard as usize];
         let Some(next) = manager.queue.deadline() else { return };
         if manager.armed.is_none_or(|armed| next < armed) {
             manager.armed = Some(next);
@@ -390,10 +396,10 @@ impl Simulation<'_> {
             manager.depth_at = Some(self.now);
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             let (ready, waiting) = (count(manager.queue.depth()), count(manager.queue.waiting()));
-            self.ledger.take(Signal::QueueDepth { shard: row, at: self.now, ready, waiting });
+            self.signal(Signal::QueueDepth { shard: row, at: self.now, ready, waiting });
         }
         if outcome.verdict != Verdict::Ignored {
-            self.ledger.take(Signal::Round {
+            self.signal(Signal::Round {
                 app: AppId(round.app),
                 shard: row,
                 at: self.now,

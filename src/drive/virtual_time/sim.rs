@@ -1,17 +1,18 @@
 //! The simulation of one part after another: its hub, its managers, its leaves, and the queue of what happens next.
 
-use super::Ending;
 use super::ends::Ends;
 use super::event::Event;
+use super::fold::Folds;
 use super::ground::Ground;
 use super::hub::Application;
 use super::leaf::{Leaf, Out, Shown};
 use super::manager::{Managed, Manager, Round, Watches, watched_kind};
 use super::parts::{Part, Parts};
-use super::queue::{Engine, Queue};
+use super::queue::Queue;
 use super::shape::Shapes;
 use super::spoke::Report;
 use super::sums::Sums;
+use super::{Ending, Options};
 use crate::calls::{Kind, Target, Verb};
 use crate::drive::intent::Intent;
 use crate::fleet::{self, World};
@@ -68,6 +69,9 @@ pub(super) struct Simulation<'a> {
     pub(super) next_change: usize,
     /// Writes that are on their way.
     pub(super) writing: u64,
+    /// Watch events about Applications that are on their way.
+    pub(super) on_the_way: u64,
+    pub(super) folds: Folds,
     pub(super) ends: Ends,
     /// What all parts so far add up to.
     pub(super) sums: Sums,
@@ -101,6 +105,10 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.table.len()
+    }
+
     pub(super) fn each_mut(&mut self, f: impl FnMut(&mut T)) {
         self.table.iter_mut().flatten().for_each(f);
     }
@@ -112,13 +120,13 @@ impl<T> Slab<T> {
 
 impl<'a> Simulation<'a> {
     /// A simulation that has not begun its first part.
-    pub(super) fn new(ground: &'a Ground<'a>, parts: &'a Parts, engine: Engine) -> Self {
+    pub(super) fn new(ground: &'a Ground<'a>, parts: &'a Parts, options: Options) -> Self {
         let (scenario, world) = (ground.scenario, ground.world);
         let manager = &scenario.manager;
         Self {
             shapes: Shapes::new(world, &manager.flux_api, manager.behaviour),
             rules: Rules { behaviour: manager.behaviour, client_cache: manager.client_cache },
-            queue: Queue::new(engine),
+            queue: Queue::new(options.engine),
             now: Time(0),
             hub: Vec::new(),
             apps: Vec::new(),
@@ -140,6 +148,8 @@ impl<'a> Simulation<'a> {
             hub_objects: (0, 0),
             next_change: 0,
             writing: 0,
+            on_the_way: 0,
+            folds: Folds::new(scenario, !options.unfolded),
             ends: Ends::new(scenario),
             sums: Sums::new(parts.rows()),
             ledger: Ledger::new(Plan {
@@ -167,6 +177,9 @@ impl<'a> Simulation<'a> {
         self.now = Time(0);
         self.queue.clear();
         self.woken.clear();
+        self.on_the_way = 0;
+        self.folds.begin();
+        self.out.notes = None;
         (self.rounds, self.shown, self.reports) = (Slab::new(), Slab::new(), Slab::new());
         self.told.clear();
         self.told.resize(part.apps(), Report::default());
@@ -266,46 +279,61 @@ impl<'a> Simulation<'a> {
             self.hold(event, until);
             return true;
         }
-        self.sums.events += 1;
         self.ledger.advance(self.now);
-        self.happen(event);
+        self.disarm(event);
+        if self.fold(event, self.sums.events) {
+            return true;
+        }
+        // A timer that was overtaken is no event: whether it is still there is the engine's affair.
+        if self.happen(event) {
+            self.sums.events += 1;
+            self.folds.stir();
+        }
         while let Some(shard) = self.woken.pop() {
             self.manager_turn(shard);
         }
         self.ledger.advance(self.now);
+        self.end_tape();
         true
     }
 
-    fn happen(&mut self, event: Event) {
+    /// A timer that goes off is set no more.
+    fn disarm(&mut self, event: Event) {
+        let timer = match event {
+            Event::LeafTurn { leaf } => &mut self.leaves[leaf as usize].armed,
+            Event::ManagerTurn { shard } => &mut self.managers[shard as usize].armed,
+            _ => return,
+        };
+        if *timer == Some(self.now) {
+            *timer = None;
+        }
+    }
+
+    /// Whether anything did.
+    fn happen(&mut self, event: Event) -> bool {
         match event {
+            Event::LeafTurn { leaf } => {
+                let ran = self.leaves[leaf as usize].turn(self.ground, self.now, &mut self.out);
+                self.leaf_told(leaf);
+                return ran;
+            }
+            Event::ManagerTurn { shard } => return self.manager_turn(shard),
             Event::Change => self.change(),
             Event::Commit { n } => self.commit(n),
             Event::Write { index, stage, tries } => self.write(index, stage, tries),
-            Event::AppSeen { app, what } => self.app_seen(app, what),
+            Event::AppSeen { app, what } => {
+                self.on_the_way -= 1;
+                self.app_seen(app, what);
+            }
             Event::FluxSeen { app, slot, shown } => self.flux_seen(app, slot, shown),
             Event::WatchOpened { leaf, kind } => self.watch_opened(leaf, kind),
             Event::Reported { report } => {
                 if let Some(signal) = self.reports.take(report) {
-                    self.ledger.take(signal);
+                    self.signal(signal);
                 }
-            }
-            Event::ManagerTurn { shard } => {
-                let manager = &mut self.managers[shard as usize];
-                if manager.armed == Some(self.now) {
-                    manager.armed = None;
-                }
-                self.manager_turn(shard);
             }
             Event::CallArrives { round, nth } => self.call_arrives(round, nth),
             Event::RoundReplies { round } => self.round_replies(round),
-            Event::LeafTurn { leaf } => {
-                let at = leaf as usize;
-                if self.leaves[at].armed == Some(self.now) {
-                    self.leaves[at].armed = None;
-                }
-                self.leaves[at].turn(self.ground, self.now, &mut self.out);
-                self.leaf_told(leaf);
-            }
             Event::PassCalls { leaf, pass } => self.pass_calls(leaf, pass),
             Event::Fault { n, begins } => self.fault(n, begins),
             Event::CallLost { round, nth } => self.call_lost(round, nth),
@@ -317,6 +345,23 @@ impl<'a> Simulation<'a> {
             Event::RelistHub { shard } => self.relist(shard, Site::Hub, Kind::APPLICATION, self.hub_objects.0),
             Event::ManagerListed { shard } => self.manager_listed(shard),
         }
+        true
+    }
+
+    /// Whoever measures is told.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        self.folds.hear(signal);
+        self.ledger.take(signal);
+    }
+
+    /// When anything is due that does not depend on how things go: a change, a commit, the end.
+    pub(super) fn next_given(&self) -> Time {
+        let run = &self.ground.scenario.run;
+        let change =
+            self.part.changes.get(self.next_change).map(|n| Time(0) + self.ground.world.changes()[*n as usize].at);
+        let commit = self.parts.commits.iter().map(|(at, _)| *at).find(|at| *at >= self.now);
+        let ends = [run.duration, run.timeout].map(|span| Time(0) + span).into_iter().filter(|at| *at > self.now);
+        ends.chain(change).chain(commit).min().unwrap_or(self.now)
     }
 
     fn pass_calls(&mut self, leaf: u32, pass: PassId) {
@@ -335,6 +380,11 @@ impl<'a> Simulation<'a> {
             let done = self.hardware.flux(leaf, calls, self.now, self.now);
             self.queue.push(done, Event::PassCalls { leaf, pass });
         }
+        self.arm_leaf(leaf);
+    }
+
+    /// Sets the timer of a leaf.
+    pub(super) fn arm_leaf(&mut self, leaf: u32) {
         let next = self.leaves[leaf as usize].next_deadline(self.ground).map(|next| next.max(self.now));
         let armed = &mut self.leaves[leaf as usize].armed;
         if let Some(next) = next.filter(|next| armed.is_none_or(|armed| *next < armed)) {
@@ -360,6 +410,7 @@ impl<'a> Simulation<'a> {
     /// What happened on a leaf is told to whoever measures and to its manager.
     fn pass_on(&mut self, leaf: u32, at: Time) {
         for signal in self.out.signals.drain(..) {
+            self.folds.hear(signal);
             self.ledger.take(signal);
         }
         let mut shown = std::mem::take(&mut self.out.shown);
@@ -417,7 +468,7 @@ impl<'a> Simulation<'a> {
         let application = &self.hub[app as usize];
         let (news, status) = (application.news(), application.status);
         let what = super::digest::print(&(news.generation, news.gone, news.deleting, status));
-        self.out.digest.note(done, u64::from(self.part.app(app).0), what);
+        self.out.note(done, u64::from(self.part.app(app).0), what);
         let report = Report {
             health: health(status.health),
             sync: sync(status.sync),
@@ -428,7 +479,7 @@ impl<'a> Simulation<'a> {
         if self.parts.on_leaves() {
             self.report(app, report, done);
         } else {
-            self.ledger.take(report.signal(app, done, u64::from(news.generation)));
+            self.signal(report.signal(app, done, u64::from(news.generation)));
         }
         let (site, watchers) = (self.home_site(app), self.managers.len() as u64);
         self.managers.iter_mut().for_each(|manager| manager.watch_events += 1);
@@ -436,6 +487,7 @@ impl<'a> Simulation<'a> {
         let told = self.hardware.tell(site, watchers, self.now, self.now).max(done);
         let bytes = Call::new(Verb::Get, Kind::APPLICATION, (false, false)).bytes[1];
         let at = self.heard(site, told, bytes);
+        self.on_the_way += 1;
         self.queue.push(at, Event::AppSeen { app, what: news });
     }
 

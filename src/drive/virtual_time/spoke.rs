@@ -54,7 +54,7 @@ impl Simulation<'_> {
             self.hub_objects.0 += 1;
             self.hub_objects.1 = self.hub_objects.1.max(self.hub_objects.0);
             self.told[app as usize] = Report::default();
-            self.ledger.take(Report::default().signal(app, stored, 1));
+            self.signal(Report::default().signal(app, stored, 1));
         }
         let copied = stored.max(self.now) + self.way() + self.relay_work();
         let there = self.hardware.travel(Site::Leaf(self.apps[app as usize].leaf), Direction::There, copied, 0);

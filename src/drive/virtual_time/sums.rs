@@ -67,6 +67,7 @@ pub struct Sums {
     pub(super) gave_up: Vec<(AppId, String)>,
     pub(super) used: Shares,
     pub(super) events: u64,
+    pub(super) folded: u64,
     pub(super) simulated: Span,
     pub(super) ending: Ending,
     /// Changes that were refused, by part.
@@ -102,6 +103,7 @@ impl Sums {
             gave_up: Vec::new(),
             used: Shares::default(),
             events: 0,
+            folded: 0,
             simulated: Span::ZERO,
             ending: Ending::Settled,
             refused: Vec::new(),
@@ -145,6 +147,7 @@ impl Sums {
         self.gave_up.sort();
         self.used.merge(other.used);
         self.events += other.events;
+        self.folded += other.folded;
         self.ended(&other.ending, other.simulated);
         self.refused.extend(other.refused);
         self.refused.sort_by_key(|(part, _)| *part);
@@ -176,6 +179,7 @@ impl Sums {
             ending: self.ending,
             digest: self.digest.value(),
             events: self.events,
+            folded: self.folded,
             simulated: self.simulated,
             harness: self.harness.tally(),
             spent: [hub, leaves, scenario.model.flux_call.scaled(controllers.total(), 1)],

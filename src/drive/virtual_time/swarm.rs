@@ -172,7 +172,7 @@ fn check(seed: u64) -> Result<(), TestCaseError> {
     // A step that would change nothing, for one, is refused.
     let Ok(scenario) = scenario::parse(&text, "drawn", &[]) else { return Err(TestCaseError::reject("refused")) };
     let world = World::generate(&scenario);
-    let options = Options { engine: Engine::Wheel, state: seed.is_multiple_of(4) };
+    let options = Options { state: seed.is_multiple_of(4), ..Options::default() };
     let outcome = run(&scenario, &world, options, &mut |_, _| ControlFlow::Continue(()));
     let progress = outcome.measured.progress;
     // Every app converges, or whoever gave it up says so.
@@ -288,6 +288,47 @@ fn who_gives_up_is_named() {
         }
     }
     assert!(told > 0, "nobody gave up");
+}
+
+/// What is folded comes to what every call played as events comes to, to the last count.
+#[test]
+fn folded_and_unfolded_come_to_the_same() {
+    let (mut played, mut folded) = (0, 0);
+    for seed in 0..400 {
+        let text = drawn(seed).replace("fetch: { exponential: { mean: 50ms } }", "fetch: { fixed: 50ms }");
+        let text = text.replace("run: { seed", "run: { duration: 40m, seed");
+        let Some(scenario) = scenario::parse(&text, "drawn", &[]).ok().filter(|_| text.contains("spoke")) else {
+            continue;
+        };
+        let world = World::generate(&scenario);
+        let play = |unfolded: bool| {
+            let options = Options { state: true, unfolded, ..Options::default() };
+            run(&scenario, &world, options, &mut |_, _| ControlFlow::Continue(()))
+        };
+        let (one, two) = (play(false), play(true));
+        assert_eq!((one.digest, one.events, two.folded), (two.digest, two.events, 0), "{seed} {text}");
+        folded += one.folded;
+        assert_eq!(
+            (&one.ending, one.simulated, &one.controllers),
+            (&two.ending, two.simulated, &two.controllers),
+            "{text}"
+        );
+        assert_eq!(
+            (one.objects, one.spent, &one.used, one.served),
+            (two.objects, two.spent, &two.used, two.served),
+            "{text}"
+        );
+        assert!(one.state == two.state, "{text}: the objects differ");
+        for (one, two) in one.managers.iter().zip(&two.managers) {
+            assert_eq!((&one.calls, one.watch_events, one.cpu), (&two.calls, two.watch_events, two.cpu), "{text}");
+        }
+        let (one, two) = (one.measured, two.measured);
+        assert_eq!((&one.windows, &one.shards), (&two.windows, &two.shards), "{text}");
+        assert_eq!((one.progress, one.all_healthy, one.signals), (two.progress, two.all_healthy, two.signals));
+        assert!(one.latencies == two.latencies && one.lag == two.lag, "{text}: the latencies differ");
+        played += 1;
+    }
+    assert!(played > 30 && folded > 1_000, "{played} scenarios, {folded} bursts folded");
 }
 
 /// The same seeds every time: a gate does not draw lots. In parts, for the cores.

@@ -40,6 +40,19 @@ impl Counts {
         self.table[(row * 4 + usize::from(flags.0) * 2 + usize::from(flags.1)) * CODES.len() + code] += 1;
     }
 
+    /// What was counted since it was `before`: places of the table, and how much each grew.
+    pub(super) fn since(&self, before: &Self) -> Vec<(u32, u64)> {
+        let grown = (0_u32..).zip(self.table.iter().zip(&before.table)).filter(|(_, (now, before))| now != before);
+        grown.map(|(place, (now, before))| (place, now - before)).collect()
+    }
+
+    /// Counts the same again.
+    pub(super) fn add_again(&mut self, grown: &[(u32, u64)]) {
+        for (place, count) in grown {
+            self.table[*place as usize] += count;
+        }
+    }
+
     /// Adds the calls of others.
     pub(super) fn merge(&mut self, other: &Self) {
         for (ours, theirs) in self.table.iter_mut().zip(&other.table) {

@@ -13,7 +13,7 @@ fn play(scenario: &Scenario) -> Outcome {
 }
 
 pub(super) fn play_on(scenario: &Scenario, engine: Engine) -> Outcome {
-    let options = Options { engine, state: true };
+    let options = Options { engine, state: true, ..Options::default() };
     run(scenario, &World::generate(scenario), options, &mut |_, _| ControlFlow::Continue(()))
 }
 

@@ -20,7 +20,7 @@ pub struct PassId(u32);
 
 /// What a timer wakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
+pub(super) enum Alarm {
     /// An object is due.
     Object(Slot),
     /// A pass has waited long enough.
@@ -33,16 +33,16 @@ const LOW: i8 = -100;
 /// The Flux controllers of one cluster.
 #[derive(Debug)]
 pub struct Controllers {
-    seed: Seed,
-    objects: Objects,
+    pub(super) seed: Seed,
+    pub(super) objects: Objects,
     index: FxHashMap<u64, Slot>,
     /// Who uses an object's artifact: key of the source to slots.
     dependants: FxHashMap<u64, SmallVec<[Slot; 1]>>,
-    queues: [Queue; 6],
-    passes: Vec<Option<Box<Pass>>>,
+    pub(super) queues: [Queue; 6],
+    pub(super) passes: Vec<Option<Box<Pass>>>,
     /// Passes whose wait is over.
-    awake: Vec<PassId>,
-    timers: Timers<Alarm>,
+    pub(super) awake: Vec<PassId>,
+    pub(super) timers: Timers<Alarm>,
     progress: Vec<Progress>,
 }
 

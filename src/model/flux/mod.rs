@@ -18,6 +18,7 @@ mod object;
 mod pass;
 mod queue;
 pub mod render;
+mod rest;
 mod source;
 pub mod spec;
 mod status;
@@ -32,6 +33,7 @@ pub use controllers::{Controllers, PassId};
 pub use object::{Meta, Object};
 pub use pass::{Progress, Step};
 pub use render::Form;
+pub use rest::Rest;
 pub use status::{Artifact, Condition, ConditionType, Conditions, Fields, Reason, Snapshot, Status, Text, Truth};
 
 use crate::calls::{self, ContentId, Kind, ObjectId};

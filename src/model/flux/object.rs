@@ -99,16 +99,54 @@ impl Object {
     }
 }
 
+/// An event that an object was told of, counted from the begin of a pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    after: Span,
+    reason: Reason,
+    text: Text,
+    /// It counted up an earlier one, or not; `None`: it was dropped.
+    repeats: Option<bool>,
+}
+
+impl Object {
+    /// The events sent since then.
+    pub(super) fn told_since(&self, begin: Time) -> SmallVec<[Told; 1]> {
+        let told = |(reason, text, at): (Reason, Text, Time), repeats| {
+            (at >= begin).then(|| Told { after: at.since(begin), reason, text, repeats })
+        };
+        let sent = self.recorder.recent.iter();
+        let sent = sent.filter_map(|recent| told((recent.reason, recent.text, recent.last), Some(recent.count > 1)));
+        sent.chain(self.recorder.dropped.and_then(|dropped| told(dropped, None))).collect()
+    }
+
+    /// Sends the same events from `begin` on, if they would be sent in the same way; else nothing changes.
+    pub(super) fn tell_again(&mut self, told: &[Told], begin: Time) -> bool {
+        let mut recorder = self.recorder.clone();
+        let mut same = |told: &Told| {
+            let sent = recorder.record(told.reason, told.text, begin + told.after);
+            sent.map(|(_, count)| count > 1) == told.repeats
+        };
+        if !told.iter().all(&mut same) {
+            return false;
+        }
+        self.recorder = recorder;
+        true
+    }
+}
+
 /// client-go's event correlator for one object (tools/record, defaults): equal events within 10 minutes count up the
 /// first one by PATCH; more than 25 events are dropped but for one every five minutes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Recorder {
     tokens: u8,
     refilled: Time,
     recent: SmallVec<[Recent; 2]>,
+    /// The last one that was dropped.
+    dropped: Option<(Reason, Text, Time)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Recent {
     reason: Reason,
     text: Text,
@@ -124,7 +162,7 @@ const WINDOW: Span = Span::from_secs(600);
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { tokens: BURST, refilled: Time(0), recent: SmallVec::new() }
+        Self { tokens: BURST, refilled: Time(0), recent: SmallVec::new(), dropped: None }
     }
 }
 
@@ -138,6 +176,7 @@ impl Recorder {
             self.refilled += REFILL;
         }
         if self.tokens == 0 {
+            self.dropped = Some((reason, text, now));
             return None;
         }
         self.tokens -= 1;
@@ -190,6 +229,11 @@ impl Objects {
 
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Object> {
         self.table.get_mut(slot.0 as usize)?.as_deref_mut()
+    }
+
+    /// All of them, with their slots.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Object)> {
+        (0..).map(Slot).zip(&self.table).filter_map(|(slot, object)| Some((slot, object.as_deref()?)))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -119,10 +119,15 @@ impl Context<'_> {
 
     /// An interval with the jitter of `--interval-jitter-percentage`.
     pub(super) fn jittered(&mut self, slot: Slot, interval: Span) -> Span {
-        let ppm = u64::from(self.world.settings.jitter_ppm).min(1_000_000);
         let (seed, n) = self.draw(slot, "jitter");
-        seed.span(n, interval.scaled(1_000_000 - ppm, 1_000_000), interval.scaled(1_000_000 + ppm, 1_000_000))
+        jitter(self.world, seed, n, interval)
     }
+}
+
+/// The `n`-th draw of an interval.
+pub(super) fn jitter(world: &World, seed: crate::seed::Seed, n: u64, interval: Span) -> Span {
+    let ppm = u64::from(world.settings.jitter_ppm).min(1_000_000);
+    seed.span(n, interval.scaled(1_000_000 - ppm, 1_000_000), interval.scaled(1_000_000 + ppm, 1_000_000))
 }
 
 /// A call to make, and what its reply is for.

@@ -68,7 +68,7 @@ impl Leaf {
         };
         self.version += 1;
         head.version = self.version;
-        out.digest.note(now, FLUX | self.entity(slot.0), what);
+        out.note(now, FLUX | self.entity(slot.0), what);
         self.tell_shown(ground, slot, out);
         self.view(slot)
     }

@@ -8,8 +8,10 @@
 
 mod answer;
 mod object;
+mod rest;
 
 pub(super) use object::{Item, Shown};
+pub(super) use rest::LeafRest;
 
 use super::digest::{Digest, print};
 use super::ground::Ground;
@@ -45,6 +47,8 @@ pub(super) struct Out {
     /// Of those, the deployment controller's, which have no price.
     pub(super) unpriced: u64,
     pub(super) digest: Digest,
+    /// Transitions since somebody wanted to have them.
+    pub(super) notes: Option<Vec<(Time, u64, u64)>>,
     /// Objects in the stores of all leaves, now and at their most.
     pub(super) objects: (u64, u64),
 }
@@ -58,7 +62,16 @@ impl Out {
             counts: Counts::new(),
             unpriced: 0,
             digest: Digest::default(),
+            notes: None,
             objects: (0, 0),
+        }
+    }
+
+    /// At this time this entity became that.
+    pub(super) fn note(&mut self, at: Time, entity: u64, what: u64) {
+        self.digest.note(at, entity, what);
+        if let Some(notes) = &mut self.notes {
+            notes.push((at, entity, what));
         }
     }
 
@@ -120,14 +133,16 @@ impl Leaf {
         }
     }
 
-    /// Lets every pass go on that may.
-    pub(super) fn turn(&mut self, ground: &Ground<'_>, now: Time, out: &mut Out) {
+    /// Lets every pass go on that may; whether anything happened.
+    pub(super) fn turn(&mut self, ground: &Ground<'_>, now: Time, out: &mut Out) -> bool {
+        let mut ran = false;
         while let Some(pass) = self.controllers.runnable(&ground.flux, now) {
             if self.controllers.step(&ground.flux, pass, &[], now) == Step::Call {
                 out.passes.push(pass);
             }
+            ran = true;
         }
-        self.settle(ground, now, out);
+        self.settle(ground, now, out) || ran
     }
 
     /// Answers the calls that a pass waits for and lets it go on.
@@ -141,7 +156,8 @@ impl Leaf {
     }
 
     /// The deployment controller's calls that are due, which take no time of their own, and what passes have reached.
-    fn settle(&mut self, ground: &Ground<'_>, now: Time, out: &mut Out) {
+    fn settle(&mut self, ground: &Ground<'_>, now: Time, out: &mut Out) -> bool {
+        let before = out.unpriced;
         while let workload::Step::Call(op) = self.workloads.step(now) {
             let code = if op.verb == Verb::Create { 201 } else { 200 };
             out.counts.add(&op, code);
@@ -153,7 +169,7 @@ impl Leaf {
                     item.available = item.generation;
                     let what = print(&("available", item.generation));
                     self.version += 1;
-                    out.digest.note(now, ITEM | self.entity(n), what);
+                    out.note(now, ITEM | self.entity(n), what);
                 }
                 workload::Place::ReplicaSet(slot, template)
                     if op.verb == Verb::Create && self.sets.insert((self.deployments[slot.0 as usize], template)) =>
@@ -166,6 +182,7 @@ impl Leaf {
         for progress in self.controllers.take_progress() {
             out.signals.extend(self.progress(ground, progress, now));
         }
+        out.unpriced > before
     }
 
     /// The next instant at which something can run.
@@ -288,7 +305,7 @@ impl Leaf {
         }
         self.heads[at] = Some(head);
         out.object(true);
-        out.digest.note(now, FLUX | self.entity(slot.0), print(&(head.kind, head.content)));
+        out.note(now, FLUX | self.entity(slot.0), print(&(head.kind, head.content)));
         Some(slot)
     }
 
@@ -309,7 +326,7 @@ impl Leaf {
         let generation = ground.next_generation(head.kind, u64::from(head.generation));
         head.generation = u32::try_from(generation).unwrap_or(u32::MAX);
         let print = print(&(head.generation, content));
-        out.digest.note(now, FLUX | self.entity(slot.0), print);
+        out.note(now, FLUX | self.entity(slot.0), print);
         self.inform(slot, Some(spec));
     }
 
@@ -343,7 +360,7 @@ impl Leaf {
             Some(true) => {
                 self.version += 1;
                 head.version = self.version;
-                out.digest.note(now, FLUX | self.entity(slot.0), 1);
+                out.note(now, FLUX | self.entity(slot.0), 1);
                 self.inform(slot, None);
                 self.tell_shown(ground, slot, out);
             }
@@ -356,7 +373,7 @@ impl Leaf {
         let Some(head) = self.heads[slot.0 as usize].take() else { return };
         self.version += 1;
         out.object(false);
-        out.digest.note(now, FLUX | self.entity(slot.0), 2);
+        out.note(now, FLUX | self.entity(slot.0), 2);
         if let Some(object) = self.controllers.object(slot) {
             let meta = Meta { version: self.version, deleting: true, ..object.meta.clone() };
             self.controllers.on_event(Event { kind: head.kind, change: Change::Deleted, meta, spec: None });
@@ -465,7 +482,7 @@ impl Leaf {
             out.object(true);
         }
         let entity = self.entity(u32::try_from(n).unwrap_or(u32::MAX));
-        out.digest.note(now, ITEM | entity, print(&(generation, essence.content)));
+        out.note(now, ITEM | entity, print(&(generation, essence.content)));
         self.tell_item(ground, n, change, by_controller, now, out);
         if name.kind == Kind::DEPLOYMENT {
             self.deploy(ground, n);
@@ -498,7 +515,7 @@ impl Leaf {
         self.version += 1;
         out.object(false);
         let n32 = u32::try_from(n).unwrap_or(u32::MAX);
-        out.digest.note(now, ITEM | self.entity(n32), 2);
+        out.note(now, ITEM | self.entity(n32), 2);
         self.tell_item(ground, n, ObjectChange::Deleted, by_controller, now, out);
         if name.kind == Kind::DEPLOYMENT {
             self.workloads.on_delete(&ground.namespaces[name.addon.index()], &name.name);

@@ -29,7 +29,7 @@ pub(super) struct Head {
 }
 
 /// What was written of a status.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub(super) struct Stored {
     /// `conditions` was written.
     pub(super) conditions: bool,
@@ -41,7 +41,7 @@ pub(super) struct Stored {
 }
 
 /// An installed object as the server has it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub(crate) struct Item {
     /// It exists.
     pub(crate) exists: bool,
