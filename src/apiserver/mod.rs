@@ -14,6 +14,7 @@ pub mod object;
 pub mod page;
 pub mod patch;
 pub mod prune;
+pub mod rbac;
 pub mod request;
 pub mod schema;
 pub mod select;

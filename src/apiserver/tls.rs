@@ -1,4 +1,5 @@
-//! The certificate authority of one server, and one serving certificate per address that clients connect to.
+//! The certificate authority of one server, and one serving certificate per address that clients connect to; or the one
+//! certificate that a server was given.
 //!
 //! In: the local address of an accepted socket. Out: rustls configurations, the authority's PEM for kubeconfigs. Never
 //! touches a file or a socket. All certificates share one key pair: making a certificate for a new address is one
@@ -15,8 +16,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 
 /// Names that every serving certificate carries, as kube-apiserver's own (`pkg/controlplane/instance.go`).
@@ -41,6 +44,88 @@ pub enum TlsError {
     /// The client verifier refused the authority.
     #[error("setting up client certificates: {0}")]
     Verifier(#[from] rustls::server::VerifierBuilderError),
+    /// A given certificate or key is no PEM.
+    #[error("{what}: {why}")]
+    Pem {
+        /// Which of the given texts.
+        what: &'static str,
+        /// What is wrong with it.
+        why: pem::Error,
+    },
+}
+
+/// Where the TLS configuration of a connection comes from.
+#[derive(Clone, Debug)]
+pub enum Certificates {
+    /// An authority of ours signs one certificate per address.
+    Ours(Arc<Authority>),
+    /// The same for every address.
+    Given(Arc<ServerConfig>),
+}
+
+impl Certificates {
+    /// What a user brings, all as PEM: the serving certificate with its chain, its key, and who signs the certificates
+    /// that prove a client's name.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or they do not belong together.
+    pub fn given(certificate: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let chain = certificates("the serving certificate", certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|why| TlsError::Pem { what: "the serving key", why })?;
+        let clients: Arc<dyn ClientCertVerifier> = match client_ca {
+            None => Arc::new(NoClientAuth),
+            Some(bundle) => {
+                let mut roots = RootCertStore::empty();
+                for authority in certificates("the authority of clients", bundle)? {
+                    roots.add(authority)?;
+                }
+                verifier(roots, &provider)?
+            }
+        };
+        serving(&provider, clients, chain, key).map(|config| Self::Given(Arc::new(config)))
+    }
+
+    /// The TLS configuration for connections accepted at `address`.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    pub fn config(&self, address: IpAddr) -> Result<Arc<ServerConfig>, TlsError> {
+        match self {
+            Self::Ours(authority) => authority.config(address),
+            Self::Given(config) => Ok(Arc::clone(config)),
+        }
+    }
+}
+
+fn certificates(what: &'static str, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    match read {
+        Ok(read) if read.is_empty() => Err(TlsError::Pem { what, why: pem::Error::NoItemsFound }),
+        read => read.map_err(|why| TlsError::Pem { what, why }),
+    }
+}
+
+fn verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    Ok(builder.allow_unauthenticated().build()?)
+}
+
+fn serving(
+    provider: &Arc<CryptoProvider>,
+    clients: Arc<dyn ClientCertVerifier>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(clients)
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Go clients never resume, ours keep their connections: tickets would only cost memory and two records.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
 }
 
 /// The authority, the key of the serving certificates, and the configurations made so far.
@@ -48,7 +133,7 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     serving_key: KeyPair,
     provider: Arc<CryptoProvider>,
-    clients: Arc<dyn rustls::server::danger::ClientCertVerifier>,
+    clients: Arc<dyn ClientCertVerifier>,
     configs: RwLock<FxHashMap<IpAddr, Arc<ServerConfig>>>,
 }
 
@@ -72,9 +157,7 @@ impl Authority {
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(issuer.der().clone())?;
-        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()?;
+        let clients = verifier(roots, &provider)?;
         Ok(Self { issuer, serving_key: KeyPair::generate()?, provider, clients, configs: RwLock::default() })
     }
 
@@ -119,15 +202,7 @@ impl Authority {
         let leaf = params.signed_by(&self.serving_key, &self.issuer)?;
         let chain: Vec<CertificateDer<'static>> = vec![leaf.der().clone(), self.issuer.der().clone()];
         let key = PrivateKeyDer::Pkcs8(self.serving_key.serialize_der().into());
-        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()?
-            .with_client_cert_verifier(Arc::clone(&self.clients))
-            .with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Go clients never resume, ours keep their connections: tickets would only cost memory and two records.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        Ok(config)
+        serving(&self.provider, Arc::clone(&self.clients), chain, key)
     }
 }
 

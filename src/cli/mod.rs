@@ -1,5 +1,6 @@
 //! Flags -> values -> one call each. The only place that prints and chooses exit codes.
 
+mod assets;
 mod check;
 mod compare;
 mod completion;
@@ -36,6 +37,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Put a `kube-apiserver` and an `etcd` into a folder that test suites of controllers start (`KUBEBUILDER_ASSETS`)
+    Assets(assets::Args),
     /// Tell everything that is wrong with scenarios, or what they amount to
     Check(check::Args),
     /// Say which of several results is better, metric by metric
@@ -76,6 +79,7 @@ enum Command {
 impl Command {
     fn run(self) -> Result<ExitCode, Failure> {
         match self {
+            Self::Assets(args) => assets::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Completion(args) => completion::run(&args),
@@ -97,10 +101,11 @@ impl Command {
     }
 }
 
-/// Parses the command line, runs the command and says how it ended.
+/// Parses the command line, runs the command and says how it ended. Under the name of a program that we stand in for, it
+/// is that program.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::parse().command.run() {
+    match assets::called().unwrap_or_else(|| Cli::parse().command.run()) {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }

@@ -5,7 +5,7 @@ use crate::apiserver::http::{Serving, Setup};
 use crate::apiserver::kubeconfig;
 use crate::apiserver::listen::{self, Listen};
 use crate::apiserver::schema::{argocd_crds, flux_crds};
-use crate::apiserver::tls::Authority;
+use crate::apiserver::tls::{Authority, Certificates};
 use crate::drive::live::servers::{Controllers, Place, Servers};
 use crate::scenario::{self, Scenario};
 use crate::units::Span;
@@ -97,7 +97,8 @@ async fn serve(args: &Args, scenario: Option<Scenario>) -> Result<ExitCode, Fail
     // Its controllers run until the end of this function.
     let mut servers = servers(args, scenario.as_ref(), place)?;
     let sites = std::mem::take(&mut servers.sites);
-    let setup = Setup { sites, authority: Arc::clone(&authority), listen, gzip: false };
+    let certificates = Certificates::Ours(Arc::clone(&authority));
+    let setup = Setup { sites, certificates, listen, gzip: false };
     let serving = Serving::start_with(setup, listener, Arc::clone(&servers.clusters))?;
     let contexts = serving.contexts();
     kubeconfig::write(&args.kubeconfig, &kubeconfig::text(&contexts, &authority.pem()))

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "whatever goes wrong in a test's own machinery fails the test")]
 
+mod assets;
 mod clocks;
 mod compare;
 mod faults;

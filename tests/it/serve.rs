@@ -1,6 +1,6 @@
 //! `serve` as a script sees it: the built binary, its one line, its kubeconfig, its sockets and its end.
 
-mod client;
+pub(crate) mod client;
 
 use client::{Client, Reply};
 use serde_json::{Value, json};

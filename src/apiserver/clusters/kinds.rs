@@ -6,12 +6,9 @@ use super::deleting::DeleteOptions;
 use super::prepare::not_found;
 use super::state::Written;
 use crate::apiserver::failure::Failure;
-use crate::apiserver::object::instant;
 use crate::apiserver::request::{Body, Now, Request, Response};
 use crate::apiserver::schema::Resource;
 use crate::apiserver::store::EventKind;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 fn is(resource: &Resource, group: &str, plural: &str) -> bool {
@@ -147,7 +144,7 @@ fn count_templates(old: Option<&Value>, value: &mut Value) {
 pub(super) fn create_on(cluster: &Cluster, request: &Request<'_>, now: Now) -> Result<Response, Box<Failure>> {
     let (resource, name) = (request.resource, request.name.unwrap_or_default());
     let namespace = request.namespace.unwrap_or_default();
-    let mut body: Value = match request.body {
+    let body: Value = match request.body {
         Body::Json(bytes) => serde_json::from_slice(bytes)
             .map_err(|error| Failure::bad_request(format!("the object provided is unrecognized: {error}")))?,
         Body::Value(value) => value.clone(),
@@ -161,13 +158,6 @@ pub(super) fn create_on(cluster: &Cluster, request: &Request<'_>, now: Now) -> R
         return Err(not_found(resource, name).into());
     };
     match (resource.plural.as_str(), request.subresource.unwrap_or_default()) {
-        ("serviceaccounts", "token") => {
-            let seconds = body["spec"]["expirationSeconds"].as_u64().unwrap_or(3_600);
-            let expires = instant::format(now.unix_secs() + seconds);
-            let token = format!("{}.{namespace}.{name}.{}", cluster.id(), object.meta.uid);
-            body["status"] = json!({ "token": STANDARD.encode(token), "expirationTimestamp": expires });
-            return Ok(Response::Document { code: 201, body, warnings: Vec::new() });
-        }
         ("pods", "eviction") => {
             let options = DeleteOptions::default();
             cluster.delete_in(&mut state, &object, &options, request.manager(), now);

@@ -268,9 +268,9 @@ impl Cluster {
         if let Some(subresource) = request.subresource {
             return match (subresource, request.verb) {
                 ("scale", verb) => self.scale(request, verb, now),
-                ("status", Verb::Get) => self.get(request),
-                ("status" | "finalize", Verb::Update) => self.update(request, now),
-                ("status" | "finalize", Verb::Patch) => self.patch(request, now),
+                ("status" | "approval", Verb::Get) => self.get(request),
+                ("status" | "approval" | "finalize", Verb::Update) => self.update(request, now),
+                ("status" | "approval" | "finalize", Verb::Patch) => self.patch(request, now),
                 (_, Verb::Create) => kinds::create_on(self, request, now),
                 // Upstream looks up subresources of custom resources among their objects.
                 _ if resource.custom => Err(prepare::not_found(resource, request.name.unwrap_or_default()).into()),

@@ -54,6 +54,15 @@ impl Cluster {
         self.lookup(resource, namespace, name)
     }
 
+    /// The current objects of a resource in one namespace, or everywhere if that is empty.
+    #[must_use]
+    pub fn all(&self, resource: &crate::apiserver::schema::Resource, namespace: &str) -> Vec<Arc<Object>> {
+        let selector = Selector::default();
+        let namespace = (!namespace.is_empty()).then_some(namespace);
+        let range = Range { namespace, after: None, selector: &selector, limit: 0 };
+        self.page(&self.state.lock(), resource, &range, &[]).items
+    }
+
     pub(super) fn list(&self, request: &Request<'_>) -> Result<Response, Box<Failure>> {
         check_options(request)?;
         let resource = request.resource;

@@ -123,6 +123,12 @@ pub(super) fn through_door(request: &Request<'_>, old: &Value, sent: Value) -> V
             new["spec"]["finalizers"] = sent["spec"]["finalizers"].clone();
             new
         }
+        // The one who approves a request decides about nothing else (`registry/certificates/certificates/strategy.go`).
+        Some("approval") => {
+            let mut new = old.clone();
+            new["status"]["conditions"] = sent["status"]["conditions"].clone();
+            new
+        }
         Some(_) if request.resource.custom => with_status(old, sent),
         Some(_) => {
             // Built-in kinds take annotations, finalizers and owners through the status as well, but no labels.

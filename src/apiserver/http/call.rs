@@ -4,6 +4,7 @@
 //! connection's own thread: they take microseconds, less than a hand-over would.
 
 use super::body::AnswerBody;
+use super::identity::Identity;
 use super::server::Server;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
@@ -28,6 +29,8 @@ pub(crate) struct Conn {
     pub(crate) cluster: Option<u32>,
     /// The address that was called.
     pub(crate) local: SocketAddr,
+    /// Whom the client's certificate names, if it showed one.
+    pub(crate) client: Option<Arc<Identity>>,
 }
 
 /// The body of a request, as far as it was read.

@@ -8,6 +8,7 @@
 use super::body::AnswerBody;
 use super::call::{Answering, Conn};
 use super::counters::Counted;
+use super::identity::Identity;
 use super::server::Server;
 use crate::apiserver::endpoint;
 use http::Request;
@@ -52,8 +53,10 @@ pub(super) async fn serve(server: Arc<Server>, socket: TcpStream, stop: watch::R
     let _ = socket.set_nodelay(true);
     let socket = Counted::new(socket, server.counters());
     let Some(tls) = handshake(&server, socket, local).await else { return };
-    let conn =
-        Conn { cluster: endpoint::cluster_at(endpoint::plain(local)).filter(|&cluster| server.has(cluster)), local };
+    let cluster = endpoint::cluster_at(endpoint::plain(local)).filter(|&cluster| server.has(cluster));
+    // The handshake has verified that a certificate is of an authority that is trusted here.
+    let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let conn = Conn { cluster, local, client: shown.and_then(|shown| Identity::shown(shown)).map(Arc::new) };
     let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     let streams = if conn.cluster.is_some() { STREAMS_UPSTREAM } else { STREAMS_SHARED };
     let call = Calls { server, conn: Arc::new(conn) };
@@ -69,7 +72,7 @@ async fn handshake<S>(server: &Server, socket: S, local: SocketAddr) -> Option<T
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let config = server.authority().config(endpoint::plain(local)).ok()?;
+    let config = server.certificates().config(endpoint::plain(local)).ok()?;
     let accept = TlsAcceptor::from(config).accept(socket).into_fallible();
     match tokio::time::timeout(HANDSHAKE, accept).await.ok()? {
         Ok(tls) => Some(tls),

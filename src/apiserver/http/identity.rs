@@ -1,12 +1,16 @@
 //! Who calls, and whether they may.
 //!
-//! In: the token of the cluster and the headers. Out: the effective user. Everybody who is known
-//! may do everything (RBAC allow-all); nobody in particular may see health and version only, as the bootstrap roles of
-//! a real server have it.
+//! In: what the client's certificate said, the cluster, and the headers. Out: the effective user. A certificate of an
+//! authority that is trusted counts before a token, as in the original; the cluster's own token is its administrator's,
+//! and tokens of its service accounts count too.
 
+use super::{Site, token};
 use crate::apiserver::failure::Failure;
+use crate::apiserver::rbac::Subjects;
+use crate::clock;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,6 +39,23 @@ impl Identity {
         Self::new("system:anonymous", &["system:unauthenticated"])
     }
 
+    /// Whom the verified certificate of a client names: its common name, and its organisations as groups.
+    pub(crate) fn shown(certificate: &[u8]) -> Option<Self> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        let subject = certificate.subject();
+        let user = subject.iter_common_name().find_map(|name| name.as_str().ok())?;
+        let mut identity = Self::new(user, &[]);
+        identity.groups =
+            subject.iter_organization().filter_map(|name| name.as_str().ok()).map(str::to_owned).collect();
+        identity.groups.push("system:authenticated".to_owned());
+        Some(identity)
+    }
+
+    /// As roles and bindings see it.
+    pub(crate) fn subjects(&self) -> Subjects<'_> {
+        Subjects { user: &self.user, groups: &self.groups }
+    }
+
     /// Whether this is nobody in particular.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.user == "system:anonymous"
@@ -54,30 +75,47 @@ impl Default for Known {
     }
 }
 
-/// Finds out who calls. `token` is the one of the cluster that the call is for.
-pub(crate) fn identify(headers: &HeaderMap, token: &str, known: &Known) -> Result<Arc<Identity>, Failure> {
-    let real = match headers.get(AUTHORIZATION) {
-        None => Arc::clone(&known.anonymous),
-        Some(value) if proves(value.as_bytes(), token) => Arc::clone(&known.admin),
-        Some(_) => return Err(Failure::new(401, "Unauthorized", "Unauthorized")),
-    };
-    if !real.is_anonymous() && headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
-        return impersonated(headers).map(Arc::new);
+/// Finds out who calls `site`. `shown` is whom the client's certificate names.
+pub(crate) fn identify(
+    headers: &HeaderMap,
+    shown: Option<&Arc<Identity>>,
+    site: &Site,
+    known: &Known,
+) -> Result<Arc<Identity>, Failure> {
+    let authorization = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    match (shown, authorization) {
+        (Some(shown), _) => Ok(Arc::clone(shown)),
+        (None, None) => Ok(Arc::clone(&known.anonymous)),
+        (None, Some(value)) => {
+            bearer(value, site, known).ok_or_else(|| Failure::new(401, "Unauthorized", "Unauthorized"))
+        }
     }
-    Ok(real)
+}
+
+/// Whom a caller wants to be instead, if so.
+pub(crate) fn wanted(headers: &HeaderMap) -> Option<Result<Identity, Failure>> {
+    headers.keys().any(|name| name.as_str().starts_with("impersonate-")).then(|| impersonated(headers))
+}
+
+fn bearer(authorization: &[u8], site: &Site, known: &Known) -> Option<Arc<Identity>> {
+    let secret = secret(authorization)?;
+    if *secret == *site.token.as_bytes() {
+        return Some(Arc::clone(&known.admin));
+    }
+    token::account(std::str::from_utf8(&secret).ok()?, site, clock::unix()).map(Arc::new)
 }
 
 /// A bearer token, or the password of basic authentication, which Argo CD can be told to use.
-fn proves(authorization: &[u8], token: &str) -> bool {
-    let Some(space) = authorization.iter().position(|&byte| byte == b' ') else { return false };
+fn secret(authorization: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let space = authorization.iter().position(|&byte| byte == b' ')?;
     let (scheme, rest) = (&authorization[..space], authorization[space..].trim_ascii());
     if scheme.eq_ignore_ascii_case(b"bearer") {
-        return rest == token.as_bytes();
+        return Some(Cow::Borrowed(rest));
     }
-    scheme.eq_ignore_ascii_case(b"basic")
-        && base64::Engine::decode(&base64::engine::general_purpose::STANDARD, rest).is_ok_and(|pair| {
-            pair.iter().position(|&byte| byte == b':').is_some_and(|colon| &pair[colon + 1..] == token.as_bytes())
-        })
+    let basic = scheme.eq_ignore_ascii_case(b"basic").then_some(rest)?;
+    let pair = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, basic).ok()?;
+    let colon = pair.iter().position(|&byte| byte == b':')?;
+    Some(Cow::Owned(pair[colon + 1..].to_vec()))
 }
 
 /// The user of the impersonation headers (`k8s.io/apiserver/pkg/endpoints/filters/impersonation.go`).
@@ -134,15 +172,32 @@ fn go_text(identity: &Identity) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apiserver::clusters::{Base, Clusters, Settings};
+    use crate::apiserver::rbac::Authorization;
+    use crate::apiserver::request::Now;
+
+    fn site() -> Site {
+        let base = Base::new(&[], &[]).unwrap();
+        Site {
+            name: "one".to_owned(),
+            token: "secret".to_owned(),
+            cluster: Clusters::new(Settings::default(), Vec::new()).add(&base, Now::read()),
+            kubernetes: "".into(),
+            authorization: Authorization::Everyone,
+        }
+    }
 
     fn who(pairs: &[(&'static str, &str)]) -> Result<(String, Vec<String>), String> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(*name, value.parse().unwrap());
         }
-        identify(&headers, "secret", &Known::default())
-            .map(|identity| (identity.user.clone(), identity.groups.clone()))
-            .map_err(|failure| failure.message)
+        let real = identify(&headers, None, &site(), &Known::default());
+        let effective = match wanted(&headers) {
+            Some(wanted) => wanted.map(Arc::new),
+            None => real,
+        };
+        effective.map(|identity| (identity.user.clone(), identity.groups.clone())).map_err(|failure| failure.message)
     }
 
     #[test]

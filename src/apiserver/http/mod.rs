@@ -4,10 +4,11 @@
 //! kube-apiserver speaks them. Everything about objects is decided behind
 //! [`Cluster::handle`](super::clusters::Cluster::handle); here are paths, media types, headers, texts and bytes.
 //!
-//! A call goes: `connection` (TLS, protocol) -> `call` (body) -> `server` (cluster, caller) -> `route` ->
+//! A call goes: `connection` (TLS, protocol) -> `call` (body) -> `server` (cluster, caller) -> `route` -> `authorize` ->
 //! `objects`, `discovery`, `health`, `version` or `review` -> `form`, `table`, `watch` -> `reply`.
 
 mod accept;
+mod authorize;
 mod body;
 mod call;
 mod cells;
@@ -28,6 +29,7 @@ mod review;
 mod route;
 mod server;
 mod table;
+mod token;
 mod version;
 mod watch;
 
@@ -36,8 +38,9 @@ pub use counters::{Counters, Reading};
 use super::clusters::{Cluster, Clusters};
 use super::kubeconfig;
 use super::listen::Listen;
+use super::rbac::Authorization;
 use super::request::Now;
-use super::tls::Authority;
+use super::tls::Certificates;
 use crate::units::Span;
 use server::Server;
 use std::sync::Arc;
@@ -59,6 +62,8 @@ pub struct Site {
     pub cluster: Arc<Cluster>,
     /// The Kubernetes version that `/version` tells (`1.35`); empty for the one whose kinds are served.
     pub kubernetes: Box<str>,
+    /// What those may do who are known and are no administrators.
+    pub authorization: Authorization,
 }
 
 /// What a server is made of.
@@ -66,8 +71,8 @@ pub struct Site {
 pub struct Setup {
     /// The clusters; the first one answers where nobody else is named. Site `i` has the address of cluster `i`.
     pub sites: Vec<Site>,
-    /// Who signs the serving certificates.
-    pub authority: Arc<Authority>,
+    /// What it shows to clients.
+    pub certificates: Certificates,
     /// Which local addresses count.
     pub listen: Listen,
     /// Whether big answers are compressed for clients that ask; costs more CPU than it saves on loopback.
@@ -91,7 +96,7 @@ impl Serving {
     /// When the socket does not tell its address.
     pub fn start(setup: Setup, listener: TcpListener) -> std::io::Result<Self> {
         let port = listener.local_addr()?.port();
-        let server = Arc::new(Server::new(setup.sites, setup.authority, setup.listen, setup.gzip));
+        let server = Arc::new(Server::new(setup.sites, setup.certificates, setup.listen, setup.gzip));
         let (stop, stopping) = signal::channel(false);
         let accepting = tokio::spawn(accept(Arc::clone(&server), listener, stopping));
         Ok(Self { server, port, stop, accepting, ticking: None })

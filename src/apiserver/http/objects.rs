@@ -14,8 +14,9 @@ use super::reply::{self, JSON, header};
 use super::route::Target;
 use super::server::{self, Call};
 use super::watch::WatchBody;
-use super::{discovery, protobuf, review, table};
+use super::{authorize, discovery, protobuf, review, table, token};
 use crate::apiserver::failure::Failure;
+use crate::apiserver::object::Object;
 use crate::apiserver::request::{Body, Now, PatchType, Request, Response as Answer, Verb};
 use crate::apiserver::schema::{Catalog, Resource};
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
@@ -72,6 +73,11 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
     if review::is_one(resource) && verb == Verb::Create {
         return Ok(call.reply.document(201, agreed, review::answer(call, resource, &body)?));
     }
+    if let Some(account) = token_of(call, resource, target, verb) {
+        let account = account
+            .ok_or_else(|| Failure::not_found(&resource.plural, &resource.group, target.name.unwrap_or_default()))?;
+        return Ok(call.reply.document(201, agreed, token::answer(call, &account, &body)?));
+    }
     let request = Request {
         verb,
         resource,
@@ -91,6 +97,13 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
     let now = Now::read();
     let view = View { agreed, include: table::Include::of(call.query.get("includeObject")), unix: now.unix };
     Ok(render(call, call.site.cluster.handle(&request, now), resource, view)?)
+}
+
+/// The account that a token is asked for, if one is.
+fn token_of(call: &Call<'_>, resource: &Resource, target: Target<'_>, verb: Verb) -> Option<Option<Arc<Object>>> {
+    let asked = resource.plural == "serviceaccounts" && !resource.custom && target.subresource == Some("token");
+    let account = || call.site.cluster.read(resource, target.namespace.unwrap_or_default(), target.name?);
+    (asked && verb == Verb::Create).then(account)
 }
 
 /// The resource of a path, at the scope that the path has.
@@ -145,7 +158,7 @@ fn verb(call: &Call<'_>, resource: &Resource, target: Target<'_>) -> Result<Verb
     match verb {
         Some(verb) if verbs.iter().any(|known| known == verb.name()) => Ok(verb),
         _ if resource.custom => {
-            let word = server::verb_word(&call.parts.method, named, watching);
+            let word = authorize::verb_word(&call.parts.method, named, watching);
             Err(Failure::method_not_allowed(&resource.plural, &resource.group, word, true).into())
         }
         _ => Err(server::not_allowed().into()),

@@ -1,10 +1,12 @@
 //! Reviews: questions about the caller and about what they may do.
 //!
-//! In: the posted review and the effective user. Out: the review with its status. Everybody may do everything here, so
-//! the answers are short; nothing is stored.
+//! In: the posted review and the effective user. Out: the review with its status. Nothing is stored.
 
+use super::identity::Identity;
 use super::server::Call;
+use super::token;
 use crate::apiserver::failure::{Cause, Failure};
+use crate::apiserver::rbac::{Authorization, Rule, Subjects, What, Wish};
 use crate::apiserver::schema::Resource;
 use serde_json::{Value, json};
 
@@ -54,24 +56,82 @@ fn check_attributes(spec: &Value) -> Result<(), Failure> {
 }
 
 fn status(call: &Call<'_>, kind: &str, review: &Value) -> Value {
+    let spec = &review["spec"];
     match kind {
-        "SelfSubjectReview" => json!({ "userInfo": user(call) }),
-        "TokenReview" if review["spec"]["token"] == call.site.token.as_str() => {
-            let groups = ["system:masters", "system:authenticated"];
-            json!({ "authenticated": true, "user": { "username": "admin", "groups": groups } })
+        "SelfSubjectReview" => json!({ "userInfo": user(call.identity) }),
+        "TokenReview" => {
+            let token = spec["token"].as_str().unwrap_or_default();
+            match token {
+                "" => json!({ "user": {} }),
+                token if token == call.site.token => {
+                    json!({ "authenticated": true, "user": user(&Identity::admin()) })
+                }
+                token => match token::account(token, call.site, crate::clock::unix()) {
+                    Some(account) => {
+                        json!({ "authenticated": true, "user": user(&account), "audiences": [token::ISSUER] })
+                    }
+                    None => json!({ "user": {}, "error": "invalid bearer token" }),
+                },
+            }
         }
-        "TokenReview" => json!({ "user": {}, "error": "invalid bearer token" }),
-        "SelfSubjectRulesReview" => json!({
-            "resourceRules": [{ "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"] }],
-            "nonResourceRules": [{ "verbs": ["*"], "nonResourceURLs": ["*"] }],
-            "incomplete": false,
-        }),
-        _ => json!({ "allowed": true }),
+        "SelfSubjectRulesReview" => rules(call, spec["namespace"].as_str().unwrap_or_default()),
+        "SelfSubjectAccessReview" => access(call, call.identity.subjects(), spec),
+        _ => {
+            let user = spec["user"].as_str().unwrap_or_default();
+            let groups: Vec<String> = serde_json::from_value(spec["groups"].clone()).unwrap_or_default();
+            access(call, Subjects { user, groups: &groups }, spec)
+        }
     }
 }
 
-fn user(call: &Call<'_>) -> Value {
-    let identity = call.identity;
+/// Whether somebody may do what the review asks.
+fn access(call: &Call<'_>, who: Subjects<'_>, spec: &Value) -> Value {
+    if call.site.authorization == Authorization::Everyone {
+        return json!({ "allowed": true });
+    }
+    let of = |part: &'static str, field: &str| spec[part][field].as_str().unwrap_or_default();
+    let (part, what) = if spec["nonResourceAttributes"].is_object() {
+        ("nonResourceAttributes", What::Path(of("nonResourceAttributes", "path")))
+    } else {
+        let part = "resourceAttributes";
+        let [group, resource, subresource] = ["group", "resource", "subresource"].map(|field| of(part, field));
+        let [namespace, name] = ["namespace", "name"].map(|field| of(part, field));
+        (part, What::Objects { group, resource, subresource, namespace, name })
+    };
+    match who.may(Wish { verb: of(part, "verb"), what }, &call.site.cluster) {
+        Ok(()) => json!({ "allowed": true }),
+        Err(why) if why.is_empty() => json!({ "allowed": false }),
+        Err(why) => json!({ "allowed": false, "reason": why }),
+    }
+}
+
+fn rules(call: &Call<'_>, namespace: &str) -> Value {
+    let all = || vec!["*".to_owned()];
+    let everything = || {
+        let objects = Rule { verbs: all(), api_groups: all(), resources: all(), ..Rule::default() };
+        vec![objects, Rule { verbs: all(), non_resource_urls: all(), ..Rule::default() }]
+    };
+    let who = call.identity.subjects();
+    let open = call.site.authorization == Authorization::Everyone || who.is_privileged();
+    let rules = if open { everything() } else { who.rules(&call.site.cluster, namespace).0 };
+    let (paths, objects): (Vec<Rule>, Vec<Rule>) =
+        rules.into_iter().partition(|rule| !rule.non_resource_urls.is_empty());
+    let object = |rule: &Rule| {
+        let mut shown = json!({ "verbs": rule.verbs, "apiGroups": rule.api_groups, "resources": rule.resources });
+        if !rule.resource_names.is_empty() {
+            shown["resourceNames"] = json!(rule.resource_names);
+        }
+        shown
+    };
+    let path = |rule: &Rule| json!({ "verbs": rule.verbs, "nonResourceURLs": rule.non_resource_urls });
+    json!({
+        "resourceRules": objects.iter().map(object).collect::<Vec<_>>(),
+        "nonResourceRules": paths.iter().map(path).collect::<Vec<_>>(),
+        "incomplete": false,
+    })
+}
+
+fn user(identity: &Identity) -> Value {
     let mut user = json!({ "username": identity.user, "groups": identity.groups });
     if !identity.uid.is_empty() {
         user["uid"] = json!(identity.uid);

@@ -9,12 +9,12 @@ use super::counters::Counters;
 use super::identity::{self, Identity, Known};
 use super::query::{self, Query};
 use super::reply::Reply;
-use super::route::{Route, Target, route};
-use super::{Site, discovery, health, objects, version};
+use super::route::{Route, route};
+use super::{Site, authorize, discovery, health, objects, version};
 use crate::apiserver::endpoint;
 use crate::apiserver::failure::Failure;
 use crate::apiserver::listen::Listen;
-use crate::apiserver::tls::Authority;
+use crate::apiserver::tls::Certificates;
 use http::request::Parts;
 use http::{Method, Response};
 use rustc_hash::FxHashMap;
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(crate) struct Server {
     sites: Vec<Site>,
     by_name: FxHashMap<String, u32>,
-    authority: Arc<Authority>,
+    certificates: Certificates,
     listen: Listen,
     counters: Arc<Counters>,
     known: Known,
@@ -54,18 +54,18 @@ pub(crate) struct Call<'a> {
 }
 
 impl Server {
-    pub(crate) fn new(sites: Vec<Site>, authority: Arc<Authority>, listen: Listen, gzip: bool) -> Self {
+    pub(crate) fn new(sites: Vec<Site>, certificates: Certificates, listen: Listen, gzip: bool) -> Self {
         let by_name = (0..).zip(&sites).map(|(at, site)| (site.name.clone(), at)).collect();
         let (counters, known, calls) = (Arc::default(), Known::default(), AtomicU64::new(0));
-        Self { sites, by_name, authority, listen, counters, known, calls, gzip }
+        Self { sites, by_name, certificates, listen, counters, known, calls, gzip }
     }
 
     pub(crate) fn has(&self, cluster: u32) -> bool {
         (cluster as usize) < self.sites.len()
     }
 
-    pub(crate) fn authority(&self) -> &Authority {
-        &self.authority
+    pub(crate) const fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     pub(crate) fn listen(&self) -> Listen {
@@ -111,16 +111,22 @@ impl Server {
         let Some(site) = cluster.and_then(|cluster| self.sites.get(cluster as usize)) else {
             return reply.no_page();
         };
-        let identity = match identity::identify(&parts.headers, &site.token, &self.known) {
+        let mut identity = match identity::identify(&parts.headers, conn.client.as_ref(), site, &self.known) {
             Ok(identity) => identity,
             Err(failure) => return reply.failure(&failure),
         };
         let prefix = &path[..path.len() - inner.len()];
+        let route = route(inner);
+        if let Some(wanted) = identity::wanted(&parts.headers).filter(|_| !identity.is_anonymous()) {
+            match wanted.and_then(|wanted| authorize::impersonate(&identity, &wanted, site).map(|()| wanted)) {
+                Ok(wanted) => identity = Arc::new(wanted),
+                Err(failure) => return reply.failure(&failure),
+            }
+        }
         let (counters, identity) = (&self.counters, &*identity);
         let call = Call { site, conn, parts, query, reply, identity, body, counters, prefix };
-        let route = route(inner);
-        if identity.is_anonymous() && !matches!(route, Route::Health { .. } | Route::Version) {
-            return reply.failure(&forbidden(route, identity, inner, &call));
+        if let Err(failure) = authorize::call(&call, route, inner) {
+            return reply.failure(&failure);
         }
         if let Some(Err(span)) = query.text("timeout").map(str::parse::<crate::units::Span>) {
             let _ = span;
@@ -157,44 +163,5 @@ pub(crate) fn not_allowed() -> Failure {
     let message = "the server does not allow this method on the requested resource";
     let mut failure = Failure::new(405, "MethodNotAllowed", message);
     failure.details = Some(Box::default());
-    failure
-}
-
-/// The verb that authorization sees.
-pub(crate) fn verb_word(method: &Method, named: bool, watch: bool) -> &'static str {
-    match (method, named) {
-        (&Method::GET | &Method::HEAD, true) => "get",
-        (&Method::GET | &Method::HEAD, false) if watch => "watch",
-        (&Method::GET | &Method::HEAD, false) => "list",
-        (&Method::POST, _) => "create",
-        (&Method::PUT, _) => "update",
-        (&Method::PATCH, _) => "patch",
-        (&Method::DELETE, true) => "delete",
-        (&Method::DELETE, false) => "deletecollection",
-        _ => "",
-    }
-}
-
-/// 403 in the words of `k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go`.
-fn forbidden(route: Route<'_>, identity: &Identity, path: &str, call: &Call<'_>) -> Failure {
-    let user = &identity.user;
-    let method = &call.parts.method;
-    let Route::Resource(Target { group, resource, name, namespace, subresource, watch_prefix, .. }) = route else {
-        let verb = method.as_str().to_ascii_lowercase();
-        let message = format!("forbidden: User \"{user}\" cannot {verb} path \"{path}\"");
-        let mut failure = Failure::new(403, "Forbidden", message);
-        failure.details = Some(Box::default());
-        return failure;
-    };
-    let watch = watch_prefix || call.query.flag("watch").unwrap_or_default();
-    let verb = verb_word(method, name.is_some(), watch);
-    let what = subresource.map_or_else(|| resource.to_owned(), |sub| format!("{resource}/{sub}"));
-    let place = namespace
-        .map_or_else(|| "at the cluster scope".to_owned(), |namespace| format!("in the namespace \"{namespace}\""));
-    let why = format!("User \"{user}\" cannot {verb} resource \"{what}\" in API group \"{group}\" {place}");
-    let mut failure = Failure::forbidden(resource, group, name.unwrap_or_default(), &why);
-    if name.is_none() {
-        failure.message = format!("{} is forbidden: {why}", crate::apiserver::failure::qualified(resource, group));
-    }
     failure
 }

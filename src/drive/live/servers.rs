@@ -9,6 +9,7 @@ use super::flux::{Inbox, Model, Setup};
 use crate::apiserver::clusters::{BadBase, Base, Cluster, Clusters, Settings};
 use crate::apiserver::http::Site;
 use crate::apiserver::listen::Listen;
+use crate::apiserver::rbac::Authorization;
 use crate::apiserver::request::{Body, Now, Request, Verb};
 use crate::apiserver::schema::{argocd_crds, flux_crds};
 use crate::apiserver::tls::Authority;
@@ -173,6 +174,7 @@ impl Plan<'_> {
             token: place.authority.secret(&name),
             cluster: clusters.add(base, now),
             kubernetes: kubernetes.into(),
+            authorization: Authorization::Everyone,
             name,
         };
         let mut sites = vec![site(HUB.to_owned(), "", self.hub)];

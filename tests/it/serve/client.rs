@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 enum Sender {
@@ -73,17 +73,29 @@ impl Lines {
 impl Client {
     pub(crate) fn new(server: &str, ca_base64: &str, token: &str, h2: bool) -> Self {
         let pem = base64::engine::general_purpose::STANDARD.decode(ca_base64).unwrap();
+        let mut client = Self::with_certificate(server, std::str::from_utf8(&pem).unwrap(), None);
+        let config = Arc::get_mut(&mut client.config).unwrap();
+        config.alpn_protocols = vec![if h2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        Self { token: Some(token.to_owned()), h2, ..client }
+    }
+
+    /// A client that shows a certificate, PEM with its key, or none.
+    pub(crate) fn with_certificate(server: &str, ca_pem: &str, shown: Option<(&str, &str)>) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![if h2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+            .with_root_certificates(roots);
+        let config = match shown {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+                builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
+            }
+        };
         let address = server.strip_prefix("https://").unwrap().parse().unwrap();
-        let token = Some(token.to_owned());
-        Self { sender: None, address, config: Arc::new(config), h2, token }
+        Self { sender: None, address, config: Arc::new(config), h2: false, token: None }
     }
 
     async fn tls(&self) -> tokio_rustls::client::TlsStream<TcpStream> {
@@ -145,6 +157,23 @@ impl Client {
 
     pub(crate) async fn get(&mut self, path: &str) -> Reply {
         self.send("GET", path, &[], b"").await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Reply {
+        self.send("POST", path, &[("content-type", "application/json")], body.to_string().as_bytes()).await
+    }
+
+    pub(crate) async fn delete(&mut self, path: &str) -> Reply {
+        self.send("DELETE", path, &[], b"").await
+    }
+
+    /// Whether the server sends a single byte to this client.
+    pub(crate) async fn reads_anything(self) -> bool {
+        let socket = TcpStream::connect(self.address).await.unwrap();
+        let name = ServerName::from(self.address.ip());
+        let Ok(mut tls) = TlsConnector::from(self.config).connect(name, socket).await else { return false };
+        let _ = tls.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        tls.read(&mut [0; 1]).await.is_ok_and(|read| read > 0)
     }
 
     /// Opens a stream whose headers are there at once.

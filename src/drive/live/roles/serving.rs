@@ -6,8 +6,9 @@ use super::RoleError;
 use crate::apiserver::clusters::Clusters;
 use crate::apiserver::http::{Serving, Setup, Site};
 use crate::apiserver::listen::{Listen, raise_file_limit};
+use crate::apiserver::rbac::Authorization;
 use crate::apiserver::request;
-use crate::apiserver::tls::Authority;
+use crate::apiserver::tls::{Authority, Certificates};
 use crate::calls::{CallKey, Kind, Tally, Target, Verb};
 use crate::drive::live::driver::USER_AGENT;
 use crate::drive::live::notice::Notice;
@@ -55,13 +56,14 @@ pub(super) fn start(
             name,
             cluster: Arc::clone(cluster),
             kubernetes: kubernetes.into(),
+            authorization: Authorization::Everyone,
         })
         .collect();
     let tokens = sites.iter().map(|site| site.token.clone()).collect();
     let listen = Listen::new(None);
     let listener = listen.bind().map_err(|e| server_error(&e))?;
     let ca_pem = authority.pem();
-    let setup = Setup { sites, authority, listen, gzip: false };
+    let setup = Setup { sites, certificates: Certificates::Ours(authority), listen, gzip: false };
     let serving = Serving::start_with(setup, listener, Arc::clone(&clusters))?;
     let url = format!("https://127.0.0.1:{}", serving.port());
     reporter.notice(Notice::Ready { url, ca_pem, tokens });
