@@ -13,6 +13,9 @@ use crate::apiserver::store::{EventKind, Range};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// What the one hears who deletes a job and says nothing of its pods.
+const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
+
 /// `DeleteOptions` from the body if there is one, else from the query.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DeleteOptions {
@@ -98,7 +101,14 @@ impl Cluster {
         };
         options.check(resource, &old)?;
         namespaces::check_deletable(resource, &old)?;
-        Ok(answer(resource, self.delete_in(&mut state, &old, &options, request.manager(), now)))
+        let mut response = answer(resource, self.delete_in(&mut state, &old, &options, request.manager(), now));
+        let job = resource.plural == "jobs" && resource.group == "batch";
+        if let (true, None, Response::Object { warnings, .. } | Response::Document { warnings, .. }) =
+            (job, options.propagation, &mut response)
+        {
+            warnings.push(PODS_STAY.to_owned());
+        }
+        Ok(response)
     }
 
     /// Deletes an object as its finalizers and its kind allow.
@@ -131,14 +141,26 @@ impl Cluster {
                 Gone::Waits(self.commit(state, written, now))
             }
             Deletion::Remove if options.dry_run => Gone::Removed(old.clone()),
+            Deletion::Remove if is_pod(old) && old.meta.deleted.is_none() => self.end_pod(state, old, manager, now),
             Deletion::Remove => {
                 let object = (**old).clone();
                 let written = Written { kind: EventKind::Deleted, object, previous: Some(old), manager };
-                self.commit(state, written, now);
-                // The caller gets the object as it was stored.
-                Gone::Removed(old.clone())
+                Gone::Removed(self.commit(state, written, now))
             }
         }
+    }
+
+    /// A pod that nobody runs is marked like all others, with no time to end, and gone at once (G-03).
+    fn end_pod(&self, state: &mut State, old: &Arc<Object>, manager: &str, now: Now) -> Gone {
+        let mut meta = old.meta.clone();
+        (meta.deleted, meta.grace) = (Some(now.unix_secs()), Some(0));
+        meta.generation += u64::from(meta.generation > 0);
+        let written = Written { kind: EventKind::Modified, object: old.with_meta(meta), previous: Some(old), manager };
+        let marked = self.commit(state, written, now);
+        let object = (*marked).clone();
+        let gone = Written { kind: EventKind::Deleted, object, previous: Some(&marked), manager };
+        self.commit(state, gone, now);
+        Gone::Removed(marked)
     }
 
     pub(super) fn delete_collection(&self, request: &Request<'_>, now: Now) -> Result<Response, Box<Failure>> {
@@ -152,8 +174,10 @@ impl Cluster {
         let mut items = Vec::with_capacity(found.items.len());
         for old in &found.items {
             namespaces::check_deletable(resource, old)?;
+            // What went is told as it was listed.
             items.push(match self.delete_in(&mut state, old, &options, request.manager(), now) {
-                Gone::Removed(object) | Gone::Waits(object) => object,
+                Gone::Removed(_) => old.clone(),
+                Gone::Waits(object) => object,
             });
         }
         let resource_version = state.version;
@@ -191,9 +215,13 @@ fn orphans_by_default(resource: &Resource) -> bool {
     matches!((resource.group.as_str(), resource.plural.as_str()), ("batch", "jobs") | ("", "replicationcontrollers"))
 }
 
+fn is_pod(object: &Object) -> bool {
+    object.resource.plural == "pods" && object.resource.group.is_empty()
+}
+
 /// Seconds that an object gets to end by itself: running pods only (G-03).
 fn grace(object: &Object, options: &DeleteOptions) -> i64 {
-    if object.resource.plural != "pods" || !object.resource.group.is_empty() {
+    if !is_pod(object) {
         return 0;
     }
     let spec = object.field("spec");

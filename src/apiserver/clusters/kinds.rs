@@ -6,6 +6,7 @@ use super::deleting::DeleteOptions;
 use super::prepare::not_found;
 use super::state::Written;
 use crate::apiserver::failure::Failure;
+use crate::apiserver::object::instant;
 use crate::apiserver::request::{Body, Now, Request, Response};
 use crate::apiserver::schema::Resource;
 use crate::apiserver::store::EventKind;
@@ -16,13 +17,83 @@ fn is(resource: &Resource, group: &str, plural: &str) -> bool {
 }
 
 /// What a new object gets from the server when it is stored: nobody owns it.
-pub(super) fn assign_new(cluster: &Cluster, resource: &Resource, value: &mut Value) {
+pub(super) fn assign_new(cluster: &Cluster, resource: &Resource, value: &mut Value, now: Now) {
     if is(resource, "", "pods") {
         value["status"] = json!({ "phase": "Pending", "qosClass": quality(&value["spec"]) });
     } else if is(resource, "", "services") {
         allocate(cluster, value);
     } else if crds::is_crd(resource) {
         value["status"] = crds::unaccepted(&value["spec"]);
+    } else if is(resource, "batch", "jobs") {
+        select_own(cluster, resource, value);
+    } else if is(resource, "", "nodes") {
+        taint(value);
+    } else if is(resource, "", "persistentvolumes") {
+        value["status"]["lastPhaseTransitionTime"] = json!(instant::format(now.unix_secs()));
+    }
+    protect(cluster, resource, value);
+}
+
+/// What an update lets go of when it is stored, whoever still owns it.
+pub(super) fn release(resource: &Resource, value: &mut Value) {
+    const ALLOCATED: [&str; 5] = ["clusterIP", "clusterIPs", "internalTrafficPolicy", "ipFamilies", "ipFamilyPolicy"];
+    if is(resource, "", "services")
+        && value["spec"]["type"] == "ExternalName"
+        && let Some(spec) = value["spec"].as_object_mut()
+    {
+        spec.retain(|name, _| !ALLOCATED.contains(&name.as_str()));
+    }
+}
+
+/// A node is new until its kubelet says that it is ready (admission plugin TaintNodesByCondition).
+fn taint(value: &mut Value) {
+    const NOT_READY: &str = "node.kubernetes.io/not-ready";
+    let taint = json!({ "key": NOT_READY, "effect": "NoSchedule" });
+    match value["spec"]["taints"].as_array_mut() {
+        Some(taints) if taints.contains(&taint) => {}
+        Some(taints) => taints.push(taint),
+        None => value["spec"]["taints"] = json!([taint]),
+    }
+}
+
+/// A job finds its pods by its own uid (`pkg/registry/batch/job/strategy.go generateSelector`).
+fn select_own(cluster: &Cluster, resource: &Resource, value: &mut Value) {
+    if value["spec"]["manualSelector"] == true {
+        return;
+    }
+    let text = |field: &str| value["metadata"][field].as_str().unwrap_or_default().to_owned();
+    let (namespace, name) = (text("namespace"), text("name"));
+    let uid = cluster.next_uid(&cluster.state.lock(), resource, &namespace, &name).to_string();
+    let template = &mut value["spec"]["template"]["metadata"]["labels"];
+    if !template.is_object() {
+        *template = json!({});
+    }
+    for (label, own) in [("controller-uid", &uid), ("job-name", &name)] {
+        template[label] = json!(own);
+        template[format!("batch.kubernetes.io/{label}")] = json!(own);
+    }
+    let labels = template.clone();
+    value["spec"]["selector"] = json!({ "matchLabels": { "batch.kubernetes.io/controller-uid": uid } });
+    if value["metadata"]["labels"].as_object().is_none_or(Map::is_empty) {
+        value["metadata"]["labels"] = labels;
+    }
+}
+
+/// Volumes and claims are held until nobody uses them (admission plugin StorageObjectInUseProtection). Who lets them go
+/// is a controller: where ours keep house, nothing is in use and they are not held in the first place.
+fn protect(cluster: &Cluster, resource: &Resource, value: &mut Value) {
+    let finalizer = match (resource.group.as_str(), resource.plural.as_str()) {
+        ("", "persistentvolumes") => "kubernetes.io/pv-protection",
+        ("", "persistentvolumeclaims") => "kubernetes.io/pvc-protection",
+        _ => return,
+    };
+    let finalizers = &mut value["metadata"]["finalizers"];
+    if !cluster.shared.settings.housekeeping && finalizers.as_array().is_none_or(|all| !all.contains(&json!(finalizer)))
+    {
+        match finalizers.as_array_mut() {
+            Some(all) => all.push(json!(finalizer)),
+            None => *finalizers = json!([finalizer]),
+        }
     }
 }
 
@@ -93,6 +164,14 @@ pub(super) fn before_defaults(resource: &Resource, old: Option<&Value>, value: &
             if value["spec"][name].is_null() && !old["spec"][name].is_null() && !released {
                 value["spec"][name] = old["spec"][name].clone();
             }
+        }
+        // One of the two forms may be all that was changed.
+        let (spec, before) = (&mut value["spec"], &old["spec"]);
+        if spec["clusterIP"] != before["clusterIP"] && spec["clusterIPs"] == before["clusterIPs"] {
+            spec["clusterIPs"] = match spec["clusterIP"].as_str() {
+                Some(address) if !address.is_empty() => json!([address]),
+                _ => Value::Null,
+            };
         }
     }
     if crds::is_crd(resource) {

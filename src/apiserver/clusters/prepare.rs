@@ -212,8 +212,10 @@ pub(super) fn prepare(
         }
     };
     if old.is_none() {
-        kinds::assign_new(cluster, resource, &mut value);
+        kinds::assign_new(cluster, resource, &mut value, now);
         assign(resource, &mut value);
+    } else {
+        kinds::release(resource, &mut value);
     }
     check(resource, old, &value, kept)?;
     let object = match before {
@@ -231,7 +233,9 @@ fn check(resource: &Resource, old: Option<&Value>, value: &Value, kept: Kept<'_>
     let cause = |e: FieldError| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field };
     let causes: Vec<Cause> = errors.into_iter().map(cause).collect();
     let name = value["metadata"]["name"].as_str().unwrap_or_default();
-    Err(Failure::invalid(&resource.kind, &resource.group, name, &causes))
+    // Events are stored as the core group's, whichever group was asked.
+    let group = if resource.kind == "Event" && !resource.custom { "" } else { &*resource.group };
+    Err(Failure::invalid(&resource.kind, group, name, &causes))
 }
 
 fn check_decodable(resource: &Resource, value: &Value) -> Result<(), Failure> {

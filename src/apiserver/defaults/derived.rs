@@ -11,9 +11,18 @@ pub(super) fn before(resource: &Resource, object: &mut Value) {
     match (resource.group.as_str(), resource.kind.as_str()) {
         ("", "Secret") => secret(object),
         ("", "Service") => service(object),
+        ("", "LimitRange") => limits(object),
+        ("", "Node") => pod_blocks(object),
+        ("autoscaling", "HorizontalPodAutoscaler") => behavior(object),
         ("apps" | "batch" | "", kind) => {
-            if kind == "StatefulSet" {
-                claim_templates(object);
+            match kind {
+                "StatefulSet" => claim_templates(object),
+                "ReplicationController" => template_labels(kind, object),
+                "Job" => {
+                    template_labels(kind, object);
+                    one_pod(object);
+                }
+                _ => {}
             }
             for spec in pod_specs(object) {
                 pod(spec, kind == "Pod");
@@ -56,6 +65,81 @@ fn service(object: &mut Value) {
     }
 }
 
+/// What a container may use at most is what it gets if it says nothing (`pkg/apis/core/v1/defaults.go`).
+fn limits(object: &mut Value) {
+    let limits = object.pointer_mut("/spec/limits").and_then(Value::as_array_mut);
+    for limit in limits.into_iter().flatten().filter(|limit| limit["type"] == "Container") {
+        for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
+            let Some(known) = limit[from].as_object().cloned() else { continue };
+            if !limit[to].is_object() {
+                limit[to] = json!({});
+            }
+            for (name, value) in known {
+                if let Some(filled) = limit[to].as_object_mut() {
+                    filled.entry(name).or_insert(value);
+                }
+            }
+        }
+        limit.as_object_mut().into_iter().for_each(|limit| limit.retain(|_, value| !value.is_null()));
+    }
+}
+
+/// The block of a node's pods is the first of its blocks (`pkg/apis/core/v1/conversion.go`).
+fn pod_blocks(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let Some(block) = spec.get("podCIDR").filter(|block| block.as_str().is_some_and(|text| !text.is_empty())) else {
+        return;
+    };
+    if spec.get("podCIDRs").and_then(|blocks| blocks.get(0)) != Some(block) {
+        let blocks = json!([block]);
+        spec.insert("podCIDRs".to_owned(), blocks);
+    }
+}
+
+/// Both ways to scale have policies as soon as one is told (`pkg/apis/autoscaling/v2/defaults.go`).
+fn behavior(object: &mut Value) {
+    let Some(behavior) = object.pointer_mut("/spec/behavior").and_then(Value::as_object_mut) else { return };
+    let policy = |kind: &str, value: u32| json!({ "type": kind, "value": value, "periodSeconds": 15 });
+    let up = json!({
+        "stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [policy("Pods", 4), policy("Percent", 100)],
+    });
+    let down = json!({ "selectPolicy": "Max", "policies": [policy("Percent", 100)] });
+    for (way, rules) in [("scaleUp", up), ("scaleDown", down)] {
+        let told = behavior.entry(way).or_insert_with(|| json!({}));
+        let Some(told) = told.as_object_mut() else { continue };
+        for (name, rule) in rules.as_object().into_iter().flatten() {
+            if told.get(name).is_none_or(Value::is_null) {
+                told.insert(name.clone(), rule.clone());
+            }
+        }
+    }
+}
+
+/// A job that says nothing runs one pod once; one that says how many run at once may run any number.
+fn one_pod(object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let told = |field: &str| spec.get(field).is_some_and(|value| !value.is_null());
+    if !told("completions") && !told("parallelism") {
+        spec.insert("completions".to_owned(), json!(1));
+        spec.insert("parallelism".to_owned(), json!(1));
+    }
+}
+
+/// What makes pods is labelled as they are.
+fn template_labels(kind: &str, object: &mut Value) {
+    let Some(labels) = object.pointer("/spec/template/metadata/labels").filter(|labels| labels.is_object()).cloned()
+    else {
+        return;
+    };
+    let empty = |value: &Value| value.as_object().is_none_or(Map::is_empty);
+    if kind == "ReplicationController" && object.pointer("/spec/selector").is_none_or(empty) {
+        object["spec"]["selector"] = labels.clone();
+    }
+    if object.pointer("/metadata/labels").is_none_or(empty) {
+        object["metadata"]["labels"] = labels;
+    }
+}
+
 fn namespace(object: &mut Value) {
     let Some(name) = object.pointer("/metadata/name").cloned() else { return };
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
@@ -67,8 +151,12 @@ fn namespace(object: &mut Value) {
 
 /// The pod specs of a pod, a workload's template, or a cron job's.
 fn pod_specs(object: &mut Value) -> impl Iterator<Item = &mut Value> {
-    const PLACES: [&[&str]; 3] =
-        [&["spec", "jobTemplate", "spec", "template", "spec"], &["spec", "template", "spec"], &["spec"]];
+    const PLACES: [&[&str]; 4] = [
+        &["spec", "jobTemplate", "spec", "template", "spec"],
+        &["spec", "template", "spec"],
+        &["template", "spec"],
+        &["spec"],
+    ];
     let at = |place: &[&str]| place.iter().try_fold(&*object, |value, step| value.get(step));
     let place = PLACES.into_iter().find(|place| at(place).is_some_and(|spec| spec.get("containers").is_some()));
     place.and_then(|place| place.iter().try_fold(object, |value, step| value.get_mut(step))).into_iter()

@@ -44,7 +44,9 @@ pub(in crate::apiserver) fn defaults(resource: &Resource, object: &mut Value, ke
         fill_part(name, part, object);
     }
     fill_items(&resource.schema.types, resource.schema.id, object);
-    for rule in resource.defaults.0.iter().filter(|rule| !rule.late) {
+    // What was seen of a LimitRange were the numbers of the one that was tried.
+    let seen = resource.kind != "LimitRange";
+    for rule in resource.defaults.0.iter().filter(|rule| !rule.late && seen) {
         fill(&rule.at, rule, object);
     }
     derived::after(resource, object);

@@ -39,7 +39,6 @@ const PATHS: &[(&str, &str, &str, &str)] = &[
     ("Event", "Type", ".type", ""),
     ("Event", "Reason", ".reason", ""),
     ("ControllerRevision", "Controller", ".metadata.ownerReferences[0].name", "<none>"),
-    ("ControllerRevision", "Revision", ".revision", ""),
     ("CronJob", "Schedule", ".spec.schedule", ""),
     ("CronJob", "Timezone", ".spec.timeZone", "<none>"),
     ("Ingress", "Class", ".spec.ingressClassName", "<none>"),
@@ -47,8 +46,12 @@ const PATHS: &[(&str, &str, &str, &str)] = &[
     ("PodDisruptionBudget", "Min Available", ".spec.minAvailable", "N/A"),
     ("PodDisruptionBudget", "Max Unavailable", ".spec.maxUnavailable", "N/A"),
     ("HorizontalPodAutoscaler", "MinPods", ".spec.minReplicas", "<unset>"),
-    ("HorizontalPodAutoscaler", "MaxPods", ".spec.maxReplicas", ""),
-    ("HorizontalPodAutoscaler", "Replicas", ".status.currentReplicas", "0"),
+    ("VolumeAttachment", "Attacher", ".spec.attacher", ""),
+    ("VolumeAttachment", "PV", ".spec.source.persistentVolumeName", ""),
+    ("VolumeAttachment", "Node", ".spec.nodeName", ""),
+    ("ValidatingAdmissionPolicy", "ParamKind", ".spec.paramKind.kind", "<unset>"),
+    ("ValidatingAdmissionPolicyBinding", "PolicyName", ".spec.policyName", ""),
+    ("ValidatingAdmissionPolicyBinding", "ParamRef", ".spec.paramRef.name", "<unset>"),
     ("StorageClass", "Provisioner", ".provisioner", ""),
     ("StorageClass", "ReclaimPolicy", ".reclaimPolicy", "Delete"),
     ("StorageClass", "VolumeBindingMode", ".volumeBindingMode", "Immediate"),
@@ -80,7 +83,10 @@ const NUMBERS: &[(&str, &str, &str)] = &[
     ("Deployment", "Up-to-date", ".status.updatedReplicas"),
     ("Deployment", "Available", ".status.availableReplicas"),
     ("PodDisruptionBudget", "Allowed Disruptions", ".status.disruptionsAllowed"),
+    ("HorizontalPodAutoscaler", "MaxPods", ".spec.maxReplicas"),
+    ("HorizontalPodAutoscaler", "Replicas", ".status.currentReplicas"),
     ("PriorityClass", "Value", ".value"),
+    ("ControllerRevision", "Revision", ".revision"),
     ("FlowSchema", "MatchingPrecedence", ".spec.matchingPrecedence"),
 ];
 
@@ -136,7 +142,13 @@ fn special(kind: &str, column: &str, object: &Value, now: Time) -> Value {
         ("Node", "Status") => json!(node_status(object)),
         ("Node", "Roles") => json!(node_roles(object)),
         ("Job", _) => job(column, object, now),
-        ("CronJob", "Suspend") => json!(first(object, ".spec.suspend") == Some(&json!(true))),
+        ("CronJob", "Suspend") => {
+            json!(if first(object, ".spec.suspend") == Some(&json!(true)) { "True" } else { "False" })
+        }
+        ("HorizontalPodAutoscaler", _) => autoscaler(column, object),
+        ("ResourceQuota", "Request" | "Limit") => json!(used(object, column == "Limit")),
+        ("CSIDriver", _) => driver(column, object),
+        ("VolumeAttachment", "Attached") => json!(first(object, ".status.attached") == Some(&json!(true))),
         ("CronJob", "Last Schedule") => json!(since(first(object, ".status.lastScheduleTime"), now, "<none>")),
         ("Event", _) => event(column, object, now),
         ("Ingress", _) => ingress(column, object),
@@ -196,6 +208,52 @@ fn list<'v>(object: &'v Value, path: &str) -> impl Iterator<Item = &'v Value> {
 
 fn or_none(joined: String) -> String {
     if joined.is_empty() { "<none>".to_owned() } else { joined }
+}
+
+fn driver(column: &str, driver: &Value) -> Value {
+    let is_true = |field| json!(first(driver, field) == Some(&json!(true)));
+    match column {
+        "AttachRequired" => is_true(".spec.attachRequired"),
+        "PodInfoOnMount" => is_true(".spec.podInfoOnMount"),
+        "StorageCapacity" => is_true(".spec.storageCapacity"),
+        "RequiresRepublish" => is_true(".spec.requiresRepublish"),
+        "Modes" => json!(strings(first(driver, ".spec.volumeLifecycleModes")).join(",")),
+        _ => {
+            let audiences = list(driver, ".spec.tokenRequests").map(|token| string(token.get("audience")));
+            let joined = audiences.collect::<Vec<_>>().join(",");
+            json!(if joined.is_empty() { "<unset>".to_owned() } else { joined })
+        }
+    }
+}
+
+fn autoscaler(column: &str, autoscaler: &Value) -> Value {
+    if column == "Targets" {
+        return json!(or_none(list(autoscaler, ".spec.metrics").map(target).collect::<Vec<_>>().join(", ")));
+    }
+    let part = |name: &str| string(first(autoscaler, &format!(".spec.scaleTargetRef.{name}")));
+    json!(format!("{}/{}", part("kind"), part("name")))
+}
+
+/// What an autoscaler aims at, and where it is.
+fn target(metric: &Value) -> String {
+    let resource = &metric["resource"];
+    let (name, aim) = (string(resource.get("name")), &resource["target"]);
+    match (aim["averageUtilization"].as_i64(), aim.get("averageValue")) {
+        (Some(share), _) => format!("{name}: <unknown>/{share}%"),
+        (None, Some(value)) => format!("{name}: <unknown>/{}", text(value)),
+        (None, None) => "<unknown>/<auto>".to_owned(),
+    }
+}
+
+/// What is used of a quota, of requests or of limits.
+fn used(quota: &Value, limits: bool) -> String {
+    let hard = first(quota, ".status.hard").and_then(Value::as_object).into_iter().flatten();
+    let of = hard.filter(|(name, _)| name.starts_with("limits.") == limits);
+    let shown = of.map(|(name, hard)| {
+        let used = quota["status"]["used"].get(name).map(text).unwrap_or_default();
+        format!("{name}: {used}/{}", text(hard))
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// `labels.FormatLabels`.
@@ -337,13 +395,20 @@ fn event(column: &str, event: &Value, now: Time) -> Value {
         "Object" => json!(format!("{}/{}", object("kind").to_ascii_lowercase(), object("name"))),
         "Subobject" => json!(object("fieldPath")),
         "Source" => {
-            let component = either(".source.component", ".deprecatedSource.component").filter(|value| **value != "");
-            json!(string(component.or_else(|| either(".reportingComponent", ".reportingController"))))
+            let given = |value: &&Value| **value != "";
+            let component = either(".source.component", ".deprecatedSource.component").filter(given);
+            let host = either(".source.host", ".deprecatedSource.host").filter(given);
+            let component = component.or_else(|| either(".reportingComponent", ".reportingController"));
+            let place = host.or_else(|| either(".reportingInstance", ".reportingInstance")).filter(given);
+            match place {
+                Some(place) => json!(format!("{}, {}", string(component), text(place))),
+                None => json!(string(component)),
+            }
         }
         "Message" => json!(string(either(".message", ".note")).trim()),
         "Count" => {
             let count = first(event, ".series.count").or_else(|| either(".count", ".deprecatedCount"));
-            json!(count.map_or_else(|| "1".to_owned(), text))
+            json!(count.and_then(Value::as_i64).unwrap_or(1))
         }
         _ => json!("<none>"),
     }

@@ -96,7 +96,7 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
     };
     let now = Now::read();
     let view = View { agreed, include: table::Include::of(call.query.get("includeObject")), unix: now.unix };
-    Ok(render(call, call.site.cluster.handle(&request, now), resource, view)?)
+    Ok(render(call, call.site.cluster.handle(&request, now), resource, view))
 }
 
 /// The account that a token is asked for, if one is.
@@ -237,26 +237,25 @@ fn json_body<'b>(
     Ok(Cow::Owned(value.to_string().into_bytes()))
 }
 
-fn render(call: &Call<'_>, answer: Answer, asked: &Resource, view: View) -> Result<Response<AnswerBody>, Failure> {
-    let mut response = rendered(call, answer, asked, view)?;
-    reply::warn(&mut response, asked.deprecation.as_slice());
-    Ok(response)
+fn render(call: &Call<'_>, answer: Answer, asked: &Resource, view: View) -> Response<AnswerBody> {
+    // Who should use something else hears so first, whatever the answer is.
+    let mut warnings = asked.deprecation.as_slice().to_vec();
+    if let Answer::Object { warnings: own, .. } | Answer::Document { warnings: own, .. } = &answer {
+        warnings.extend_from_slice(own);
+    }
+    let mut response = rendered(call, answer, asked, view).unwrap_or_else(|failure| call.reply.failure(&failure));
+    reply::warn(&mut response, &warnings);
+    response
 }
 
 fn rendered(call: &Call<'_>, answer: Answer, asked: &Resource, view: View) -> Result<Response<AnswerBody>, Failure> {
     let reply = call.reply;
     match answer {
-        Answer::Object { code, object, warnings } => {
-            let mut response = reply.document(code, view.agreed, form::object(&object, asked, view)?);
-            reply::warn(&mut response, &warnings);
-            Ok(response)
+        Answer::Object { code, object, .. } => {
+            Ok(reply.document(code, view.agreed, form::object(&object, asked, view)?))
         }
         Answer::List(list) => Ok(reply.document(200, view.agreed, form::list(&list, view)?)),
-        Answer::Document { code, body, warnings } => {
-            let mut response = reply.document(code, view.agreed, form::document(&body));
-            reply::warn(&mut response, &warnings);
-            Ok(response)
-        }
+        Answer::Document { code, body, .. } => Ok(reply.document(code, view.agreed, form::document(&body))),
         Answer::Watch(subscription) => {
             let mut response = reply.bare(200);
             response.headers_mut().insert(CONTENT_TYPE, JSON);

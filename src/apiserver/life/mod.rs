@@ -29,6 +29,10 @@ pub struct Changes {
     pub meta: bool,
     /// managedFields other than their times.
     pub managers: bool,
+    /// Labels, which are in `meta` as well.
+    pub labels: bool,
+    /// Annotations, which are in `meta` as well.
+    pub annotations: bool,
 }
 
 impl Changes {
@@ -41,8 +45,10 @@ impl Changes {
     /// Compares two headers; the payload flags stay as they are.
     #[must_use]
     pub fn with_meta(mut self, old: &Meta, new: &Meta) -> Self {
-        self.meta = old.labels != new.labels
-            || old.annotations != new.annotations
+        self.labels = old.labels != new.labels;
+        self.annotations = old.annotations != new.annotations;
+        self.meta = self.labels
+            || self.annotations
             || old.owners != new.owners
             || old.finalizers != new.finalizers
             || old.generate_name != new.generate_name
@@ -68,13 +74,21 @@ fn same_managers(old: &Meta, new: &Meta) -> bool {
         })
 }
 
-/// The generation after a change (O-07): intent counts, metadata and status do not. Custom resources without a status
-/// subresource count their status as intent.
+/// The generation after a change (O-07): intent counts, metadata and status do not, but for a few kinds whose strategies
+/// say otherwise. Custom resources without a status subresource count their status as intent.
 #[must_use]
-pub const fn next_generation(resource: &Resource, generation: u64, changes: Changes) -> u64 {
+pub fn next_generation(resource: &Resource, generation: u64, changes: Changes) -> u64 {
     let status_counts = resource.custom && !resource.has_status;
     let intent = changes.spec || changes.rest || status_counts && changes.status;
-    if resource.tracks_generation && intent { generation + 1 } else { generation }
+    let counts = match (resource.custom, resource.plural.as_str()) {
+        (false, "endpointslices") => intent || changes.labels,
+        (false, "deployments") => intent || changes.annotations,
+        // Upstream gives it one at first and never another; and none at first, and then one.
+        (false, "priorityclasses") => false,
+        (false, "csidrivers") => intent,
+        _ => intent && resource.tracks_generation,
+    };
+    generation + u64::from(counts)
 }
 
 /// What a delete does to an object.

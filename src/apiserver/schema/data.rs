@@ -100,7 +100,6 @@ impl Data {
             version: version.to_owned(),
             list_kind: format!("{kind}List"),
             kind,
-            plural,
             singular: text(item, "singularResource"),
             short_names: texts(&item["shortNames"]),
             categories: texts(&item["categories"]),
@@ -116,7 +115,8 @@ impl Data {
             columns: facts.columns,
             selectable_fields: Vec::new(),
             scale: None,
-            deprecation: None,
+            deprecation: deprecated(group, version, &plural),
+            plural,
             schema: TypeRef { types: Arc::default(), id: super::types::DEDUCED },
             versions: Vec::new(),
             storage_version_hash: facts.hash,
@@ -124,6 +124,17 @@ impl Data {
             resets: facts.resets,
             defaults: facts.defaults,
         }
+    }
+}
+
+/// Kinds that are still served and should not be used (`APILifecycleDeprecated` of `k8s.io/api`).
+fn deprecated(group: &str, version: &str, plural: &str) -> Option<String> {
+    match (group, version, plural) {
+        ("", "v1", "endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned())
+        }
+        ("", "v1", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+".to_owned()),
+        _ => None,
     }
 }
 

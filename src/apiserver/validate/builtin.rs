@@ -2,11 +2,19 @@
 //!
 //! Source of each rule: upstream `pkg/apis/{core,apps,rbac}/validation`; texts as recorded from a real server.
 
-use super::text::{config_key, label, qualified_name};
+mod access;
+mod network;
+mod policy;
+mod storage;
+mod workload;
+
+use super::text::{config_key, qualified_name};
 use super::{FieldError, Reason, bad, definition, forbidden, invalid, required};
 use crate::apiserver::schema::Resource;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+/// What metadata says of finalizers without a domain.
+pub(super) const UNQUALIFIED: &str = "name is neither a standard finalizer name nor is it fully qualified";
 const IMMUTABLE: &str = "field is immutable";
 const FROZEN: &str = "Forbidden: field is immutable when `immutable` is set";
 /// ConfigMaps and Secrets hold at most this much (upstream: `MaxSecretSize`).
@@ -20,21 +28,34 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value, out: 
             keys(new, &["data", "binaryData"], out);
         }
         ("", "Secret") => secret(old, new, out),
-        ("", "Service") => service(new, out),
-        ("", "Pod") => pod(&new["spec"], "spec", out),
-        ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => workload(resource, old, new, out),
+        ("", "Service") => network::service(old, new, out),
+        ("", "Pod") => workload::own_pod(old, new, out),
+        ("", "ReplicationController") => workload::replication_controller(new, out),
+        ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => workload::check(resource, old, new, out),
+        ("apps", "ControllerRevision") => fixed(old, new, "", &["data"], out),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition::check(new, out),
         ("", "Event") => event(new, out),
         ("events.k8s.io", "Event") => new_event(old, new, out),
-        ("", "Namespace") => phase(new, out),
-        ("batch", "Job") => {
-            pod(&new["spec"]["template"]["spec"], "spec.template.spec", out);
-            fixed(old, new, "spec", &["completionMode", "selector", "template"], out);
+        ("", "Namespace") => {
+            phase(new, out);
+            owners_of_content(new, out);
         }
-        ("storage.k8s.io", "StorageClass") => fixed(old, new, "", &["parameters", "provisioner", "reclaimPolicy"], out),
-        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => role(new, out),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(resource, old, new, out),
-        _ => {}
+        ("batch", "Job") => workload::job(old, new, out),
+        ("batch", "CronJob") => workload::cron_job(new, out),
+        ("networking.k8s.io", _) => network::check(resource, old, new, out),
+        ("discovery.k8s.io", "EndpointSlice") => network::endpoint_slice(old, new, out),
+        ("storage.k8s.io", _) | ("", "PersistentVolume" | "PersistentVolumeClaim") => {
+            storage::check(resource, old, new, out);
+        }
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => access::role(resource, new, out),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            access::binding(resource, old, new, out);
+        }
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
+            access::webhooks(new, out);
+        }
+        ("apiregistration.k8s.io", "APIService") => access::api_service(new, out),
+        _ => policy::check(resource, old, new, out),
     }
 }
 
@@ -43,6 +64,37 @@ pub(super) fn check_status(resource: &Resource, new: &Value, out: &mut Vec<Field
     if resource.group.is_empty() && resource.kind == "Namespace" {
         phase(new, out);
     }
+}
+
+fn at_least(field: &str, value: &Value, least: i64, out: &mut Vec<FieldError>) {
+    let word = if least == 0 { "greater than or equal to 0" } else { "greater than 0" };
+    if value.as_i64().is_some_and(|number| number < least) {
+        out.push(bad(field, value, &format!("must be {word}")));
+    }
+}
+
+fn port_number(field: &str, value: &Value, out: &mut Vec<FieldError>) {
+    if value.as_i64().is_some_and(|number| !(1..=65535).contains(&number)) {
+        out.push(bad(field, value, "must be between 1 and 65535, inclusive"));
+    }
+}
+
+/// A value that is none of a list, which is told in its own order.
+fn one_of(field: &str, value: &Value, known: &[&str], out: &mut Vec<FieldError>) {
+    if let Some(text) = value.as_str().filter(|text| !text.is_empty() && !known.contains(text)) {
+        out.push(unsupported(field, text, known));
+    }
+}
+
+fn unsupported(field: &str, text: &str, known: &[&str]) -> FieldError {
+    let shown: Vec<String> = known.iter().map(|one| format!("{one:?}")).collect();
+    let detail = format!("Unsupported value: {text:?}: supported values: {}", shown.join(", "));
+    FieldError { field: field.to_owned(), reason: Reason::NotSupported, detail }
+}
+
+/// The list at a field, empty if there is none.
+fn list<'v>(value: &'v Value, field: &str) -> &'v [Value] {
+    value[field].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn absent(value: &Value) -> bool {
@@ -113,6 +165,15 @@ fn new_event(old: Option<&Value>, new: &Value, out: &mut Vec<FieldError>) {
     }
 }
 
+/// Finalizers of a namespace's content need a domain as those of metadata do.
+fn owners_of_content(new: &Value, out: &mut Vec<FieldError>) {
+    for name in new["spec"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !name.contains('/') && name != "kubernetes" {
+            out.push(invalid("spec.finalizers", name, UNQUALIFIED));
+        }
+    }
+}
+
 /// A namespace that is not going is active.
 fn phase(new: &Value, out: &mut Vec<FieldError>) {
     let (phase, going) = (&new["status"]["phase"], !new["metadata"]["deletionTimestamp"].is_null());
@@ -161,172 +222,17 @@ fn secret(old: Option<&Value>, new: &Value, out: &mut Vec<FieldError>) {
         "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
         "kubernetes.io/dockercfg" => &[".dockercfg"],
         "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        // Either would do.
+        "kubernetes.io/basic-auth" if new["data"].get("username").or(new["data"].get("password")).is_none() => {
+            &["username", "password"]
+        }
         _ => &[],
     };
+    let account = &new["metadata"]["annotations"]["kubernetes.io/service-account.name"];
+    if new["type"] == "kubernetes.io/service-account-token" && absent(account) {
+        out.push(required("metadata.annotations[kubernetes.io/service-account.name]", ""));
+    }
     out.extend(
         needed.iter().filter(|key| new["data"].get(key).is_none()).map(|key| required(&format!("data[{key}]"), "")),
     );
-}
-
-fn service(new: &Value, out: &mut Vec<FieldError>) {
-    let spec = &new["spec"];
-    let ports = spec["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if ports.is_empty() && spec["type"] != "ExternalName" && spec["clusterIP"] != "None" {
-        out.push(required("spec.ports", ""));
-    }
-    for (at, port) in ports.iter().enumerate() {
-        let path = format!("spec.ports[{at}]");
-        if ports.len() > 1 && absent(&port["name"]) {
-            out.push(required(&format!("{path}.name"), ""));
-        }
-        for field in ["port", "targetPort"] {
-            if port[field].as_i64().is_some_and(|number| !(1..=65535).contains(&number)) {
-                out.push(bad(&format!("{path}.{field}"), &port[field], "must be between 1 and 65535, inclusive"));
-            }
-        }
-    }
-}
-
-fn workload(resource: &Resource, old: Option<&Value>, new: &Value, out: &mut Vec<FieldError>) {
-    let spec = &new["spec"];
-    let (selector, labels) = (&spec["selector"], &spec["template"]["metadata"]["labels"]);
-    if spec["replicas"].as_i64().is_some_and(|replicas| replicas < 0) {
-        out.push(bad("spec.replicas", &spec["replicas"], "must be greater than or equal to 0"));
-    }
-    let matches = selector["matchLabels"]
-        .as_object()
-        .is_none_or(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)));
-    if selector.is_null() {
-        out.push(required("spec.selector", ""));
-    } else if selector.as_object().is_some_and(serde_json::Map::is_empty) {
-        out.push(bad("spec.selector", selector, &format!("empty selector is invalid for {}", resource.singular)));
-    }
-    if selector.is_null() || !matches {
-        out.push(bad("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"));
-    }
-    if spec["strategy"]["type"] == "Recreate" && !spec["strategy"]["rollingUpdate"].is_null() {
-        out.push(forbidden(
-            "spec.strategy.rollingUpdate",
-            "Forbidden: may not be specified when strategy `type` is 'Recreate'",
-        ));
-    }
-    pod(&spec["template"]["spec"], "spec.template.spec", out);
-    let policy = &spec["template"]["spec"]["restartPolicy"];
-    if !absent(policy) && *policy != "Always" {
-        let detail = format!("Unsupported value: {policy}: supported values: \"Always\"");
-        out.push(FieldError {
-            field: "spec.template.spec.restartPolicy".to_owned(),
-            reason: Reason::NotSupported,
-            detail,
-        });
-    }
-    let Some(old) = old.map(|old| &old["spec"]) else { return };
-    if resource.kind == "StatefulSet" {
-        const FREE: [&str; 7] = [
-            "replicas",
-            "ordinals",
-            "template",
-            "updateStrategy",
-            "revisionHistoryLimit",
-            "persistentVolumeClaimRetentionPolicy",
-            "minReadySeconds",
-        ];
-        let fixed = |spec: &Value| -> Value {
-            spec.as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(key, _)| !FREE.contains(&key.as_str()))
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect()
-        };
-        if fixed(old) != fixed(spec) {
-            out.push(forbidden("spec", "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"));
-        }
-    } else if old["selector"] != *selector {
-        out.push(bad("spec.selector", selector, IMMUTABLE));
-    }
-}
-
-/// Containers and what they mount.
-fn pod(spec: &Value, path: &str, out: &mut Vec<FieldError>) {
-    let list = |key: &str| spec[key].as_array().map(Vec::as_slice).unwrap_or_default();
-    if list("containers").is_empty() {
-        out.push(required(&format!("{path}.containers"), ""));
-    }
-    let mut names: Vec<&str> = Vec::new();
-    for key in ["containers", "initContainers"] {
-        for (at, container) in list(key).iter().enumerate() {
-            let path = format!("{path}.{key}[{at}]");
-            let name = container["name"].as_str().unwrap_or("");
-            if name.is_empty() {
-                out.push(required(&format!("{path}.name"), ""));
-            } else if let Some(why) = label(name) {
-                out.push(invalid(&format!("{path}.name"), name, &why));
-            } else if names.contains(&name) {
-                let detail = format!("Duplicate value: {name:?}");
-                out.push(FieldError { field: format!("{path}.name"), reason: Reason::Duplicate, detail });
-            }
-            names.push(name);
-            if absent(&container["image"]) {
-                out.push(required(&format!("{path}.image"), ""));
-            }
-            self::container(spec, container, &path, out);
-        }
-    }
-}
-
-fn container(spec: &Value, container: &Value, path: &str, out: &mut Vec<FieldError>) {
-    for (at, port) in container["ports"].as_array().into_iter().flatten().enumerate() {
-        let path = format!("{path}.ports[{at}].containerPort");
-        match port["containerPort"].as_i64() {
-            None | Some(0) => out.push(required(&path, "")),
-            Some(number) if !(1..=65535).contains(&number) => {
-                out.push(bad(&path, &port["containerPort"], "must be between 1 and 65535, inclusive"));
-            }
-            Some(_) => {}
-        }
-    }
-    for (at, env) in container["env"].as_array().into_iter().flatten().enumerate() {
-        let (path, name) = (format!("{path}.env[{at}].name"), env["name"].as_str().unwrap_or(""));
-        if name.is_empty() {
-            out.push(required(&path, ""));
-        } else if name.contains('=') || !name.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            let why =
-                "a valid environment variable name must consist only of printable ASCII characters other than '='";
-            out.push(invalid(&path, name, why));
-        }
-    }
-    let volumes = spec["volumes"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for (at, mount) in container["volumeMounts"].as_array().into_iter().flatten().enumerate() {
-        if !volumes.iter().any(|volume| volume["name"] == mount["name"]) {
-            let detail = format!("Not found: {}", mount["name"]);
-            out.push(FieldError { field: format!("{path}.volumeMounts[{at}].name"), reason: Reason::NotFound, detail });
-        }
-    }
-}
-
-fn role(new: &Value, out: &mut Vec<FieldError>) {
-    for (at, rule) in new["rules"].as_array().into_iter().flatten().enumerate() {
-        if absent(&rule["verbs"]) {
-            out.push(required(&format!("rules[{at}].verbs"), "verbs must contain at least one value"));
-        }
-    }
-}
-
-fn binding(resource: &Resource, old: Option<&Value>, new: &Value, out: &mut Vec<FieldError>) {
-    let role = &new["roleRef"];
-    let kinds: &[&str] = if resource.namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
-    let kind = role["kind"].as_str().unwrap_or("");
-    if !kinds.contains(&kind) {
-        let shown: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
-        let detail = format!("Unsupported value: {kind:?}: supported values: {}", shown.join(", "));
-        out.push(FieldError { field: "roleRef.kind".to_owned(), reason: Reason::NotSupported, detail });
-    }
-    if absent(&role["name"]) {
-        out.push(required("roleRef.name", ""));
-    }
-    if old.is_some_and(|old| old["roleRef"] != *role) {
-        let shown = json!({"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]});
-        out.push(bad("roleRef", &shown, "cannot change roleRef"));
-    }
 }

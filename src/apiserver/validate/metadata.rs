@@ -1,5 +1,6 @@
 //! What makes `metadata` invalid.
 
+use super::builtin::UNQUALIFIED;
 use super::text::{label, label_value, path_segment, qualified_name, subdomain};
 use super::{FieldError, invalid, required};
 use crate::apiserver::schema::Resource;
@@ -9,6 +10,9 @@ use serde_json::{Map, Value};
 const ANNOTATIONS_MAX: usize = 256 << 10;
 /// Finalizers that need no domain.
 const FINALIZERS: [&str; 3] = ["orphan", "foregroundDeletion", "kubernetes"];
+/// Groups whose kinds are checked as custom resources are: their finalizers need no domain.
+const LENIENT: [&str; 5] =
+    ["admissionregistration.k8s.io", "apiregistration.k8s.io", "coordination.k8s.io", "node.k8s.io", "policy"];
 
 /// Checks the metadata of an object.
 pub(super) fn check(
@@ -67,13 +71,14 @@ fn misnamed(resource: &Resource, name: &str) -> Option<String> {
         ("rbac.authorization.k8s.io", _) => path_segment(name),
         // These take whatever fits a path: their own rules are stricter than needed here.
         ("apiregistration.k8s.io", "APIService")
-        | ("flowcontrol.apiserver.k8s.io", _)
         | ("networking.k8s.io", "IPAddress")
         | ("certificates.k8s.io", "CertificateSigningRequest") => path_segment(name),
         ("", "Namespace") if name.contains('.') && subdomain(name).is_none() => {
             Some("must not contain dots".to_owned())
         }
-        ("", "Namespace" | "Service") => label(name),
+        ("", "Namespace" | "Service") | ("apps", "StatefulSet") => label(name),
+        // Its name is never looked at.
+        ("policy", "PodDisruptionBudget") => None,
         _ => subdomain(name),
     }
 }
@@ -82,9 +87,9 @@ fn finalizers(resource: &Resource, metadata: &Map<String, Value>, out: &mut Vec<
     let list = metadata.get("finalizers").and_then(Value::as_array);
     for (at, finalizer) in list.into_iter().flatten().filter_map(Value::as_str).enumerate() {
         out.extend(qualified_name(finalizer).iter().map(|why| invalid("metadata.finalizers", finalizer, why)));
-        if !resource.custom && !finalizer.contains('/') && !FINALIZERS.contains(&finalizer) {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            out.push(invalid(&format!("metadata.finalizers[{at}]"), finalizer, why));
+        let lenient = resource.custom || LENIENT.contains(&resource.group.as_str());
+        if !lenient && !finalizer.contains('/') && !FINALIZERS.contains(&finalizer) {
+            out.push(invalid(&format!("metadata.finalizers[{at}]"), finalizer, UNQUALIFIED));
         }
     }
 }

@@ -99,7 +99,19 @@ pub(in crate::apiserver) fn validate(
         } else {
             builtin::check(resource, old, new, &mut out);
         }
-        structural::enumerations(types, id, new, &mut String::new(), &mut out);
+        let mut more = Vec::new();
+        structural::enumerations(types, id, new, &mut String::new(), &mut more);
+        // What the code of a kind refuses it refuses in its own words.
+        more.retain(|error| {
+            let told = |known: &FieldError| {
+                error
+                    .field
+                    .strip_prefix(&known.field)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
+            };
+            !out.iter().any(told)
+        });
+        out.extend(more);
     }
     if out.is_empty() { Ok(()) } else { Err(out) }
 }

@@ -1,5 +1,7 @@
 //! Names and their rules, and the sentences about them (upstream: `apimachinery/pkg/util/validation`).
 
+use serde_json::Value;
+
 const NAME_PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
@@ -101,5 +103,35 @@ pub(super) fn config_key(text: &str) -> Option<String> {
     }
     let fine =
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    (!fine).then(|| CONFIG_KEY.to_owned())
+    if !fine {
+        return Some(CONFIG_KEY.to_owned());
+    }
+    match text {
+        "." | ".." => Some(format!("must not be '{text}'")),
+        text => text.starts_with("..").then(|| "must not start with '..'".to_owned()),
+    }
+}
+
+/// What a quantity (`1500m`, `2Gi`, `1e3`) amounts to; `None` if it is none. Exact enough to compare what people write.
+pub(super) fn quantity(value: &Value) -> Option<f64> {
+    const UNITS: [(&str, f64); 14] = [
+        ("Ki", 1024.0),
+        ("Mi", 1_048_576.0),
+        ("Gi", 1_073_741_824.0),
+        ("Ti", 1_099_511_627_776.0),
+        ("Pi", 1_125_899_906_842_624.0),
+        ("Ei", 1_152_921_504_606_846_976.0),
+        ("n", 1e-9),
+        ("u", 1e-6),
+        ("m", 1e-3),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+        ("T", 1e12),
+        ("P", 1e15),
+    ];
+    let Some(text) = value.as_str() else { return value.as_f64() };
+    let unit = UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)));
+    let (number, unit) = unit.unwrap_or((text, 1.0));
+    number.parse::<f64>().ok().map(|number| number * unit)
 }

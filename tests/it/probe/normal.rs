@@ -43,6 +43,8 @@ impl Words {
     fn value(&mut self, key: &str, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(key, &text)),
+            // How old a thing is depends on how fast its probe is played.
+            Value::Array(cells) if key == "cells" => cells.into_iter().map(|cell| self.cell(cell)).collect(),
             Value::Array(items) => {
                 let mut items: Vec<_> = items.into_iter().map(|item| self.value(key, item)).collect();
                 if key == "causes" || key == "resources" {
@@ -54,6 +56,15 @@ impl Words {
             Value::Object(map) => self.object(map),
             Value::Number(_) if matches!(key, "nodePort" | "healthCheckNodePort") => Value::from("<port>"),
             other => other,
+        }
+    }
+
+    fn cell(&mut self, cell: Value) -> Value {
+        match cell.as_str().and_then(|text| text.strip_suffix('s')) {
+            Some(seconds) if !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Value::from("<age>")
+            }
+            _ => self.value("", cell),
         }
     }
 
