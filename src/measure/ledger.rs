@@ -178,6 +178,8 @@ pub struct Ledger {
     books: Books,
     /// The part that is counted, from 0.
     part: u32,
+    /// When its clock begins, counted from that of the run.
+    origin: Span,
     /// The window that is counted, and when it ends.
     window: usize,
     ends: Time,
@@ -203,6 +205,7 @@ impl Ledger {
             owners: Owners::new(0, plan.shards),
             books: Books { sum, width: plan.window, ..Books::default() },
             part: 0,
+            origin: Span::ZERO,
             window: 0,
             ends: if plan.window == Span::ZERO { Time(u64::MAX) } else { plan.start + plan.window },
             told: Gauges::default(),
@@ -220,15 +223,16 @@ impl Ledger {
     }
 
     /// Begins the next part of the run, which has nothing to do with those before: its apps are counted from 0 again, as
-    /// are its times. The last one was closed.
-    pub fn begin_part(&mut self, part: u32, apps: usize, install: impl IntoIterator<Item = AppId>) {
-        self.part = part;
+    /// are its times, from `origin` on. The last one was closed.
+    pub fn begin_part(&mut self, part: u32, apps: usize, install: impl IntoIterator<Item = AppId>, origin: Span) {
+        (self.part, self.origin) = (part, origin);
         self.tracker = Tracker::new(apps, install);
         self.order = Reorder::default();
         self.intended.clear();
         self.queues.fill(0);
         (self.window, self.told, self.now) = (0, Gauges::default(), Time(0));
-        self.ends = if self.plan.window == Span::ZERO { Time(u64::MAX) } else { self.plan.start + self.plan.window };
+        let end = self.plan.start + self.plan.window - origin;
+        self.ends = if self.plan.window == Span::ZERO { Time(u64::MAX) } else { end };
     }
 
     /// The part that is counted ended at `now`. `name` tells what its apps are called in the whole run.
@@ -238,14 +242,15 @@ impl Ledger {
         let books = &mut self.books;
         books.sum.progress.add(&self.tracker.progress());
         books.sum.late += self.order.late();
-        let healthy = self.tracker.all_healthy().map(|at| at.since(self.plan.start));
+        let healthy = self.tracker.all_healthy().map(|at| (at + self.origin).since(self.plan.start));
         books.unhealthy_installs += u64::from(healthy.is_none() && self.tracker.awaits_install());
         books.sum.all_healthy = books.sum.all_healthy.max(healthy);
         books.unhealthy.extend(self.tracker.unhealthy(EXAMPLES).map(|app| (self.part, name(app))));
         let open = self.tracker.open_changes(EXAMPLES);
-        books.unfinished.extend(open.map(|change| (self.part, Change { app: name(change.app), ..*change })));
+        let named = |c: &Change| Change { app: name(c.app), intended: c.intended + self.origin, ..*c };
+        books.unfinished.extend(open.map(|change| (self.part, named(change))));
         books.keep_first();
-        books.length = books.length.max(now.since(self.plan.start));
+        books.length = books.length.max((now + self.origin).since(self.plan.start));
     }
 
     /// Everything that was counted, all parts closed.
@@ -386,9 +391,9 @@ impl Ledger {
         }
         self.close_queue();
         let (start, width) = (self.plan.start, self.plan.window);
-        let window = at.since(start).0 / width.0;
+        let window = (at + self.origin).since(start).0 / width.0;
         self.window = usize::try_from(window).unwrap_or(usize::MAX);
-        self.ends = start + width.scaled(window + 1, 1);
+        self.ends = start + width.scaled(window + 1, 1) - self.origin;
     }
 
     fn close_queue(&mut self) {

@@ -27,7 +27,7 @@ pub enum Site {
 }
 
 /// See the module head.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Hardware {
     model: Model,
     seed: Seed,
@@ -319,7 +319,7 @@ impl Hardware {
 }
 
 /// A priority level of an API server: so many calls at once, so many wait, the others come back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Level {
     seats: usize,
     queue: usize,

@@ -111,7 +111,7 @@ pub enum Step {
     Rest,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     seen: Deployment,
     /// Template and replicas of the ReplicaSet in force.
@@ -125,7 +125,7 @@ struct Known {
 }
 
 /// The Deployments of one cluster.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Workloads {
     seed: Seed,
     ready: Delay,
@@ -149,6 +149,12 @@ impl Workloads {
             queue: VecDeque::new(),
             timers: BinaryHeap::new(),
         }
+    }
+
+    /// The same Deployments on another cluster, which draws from this seed.
+    #[must_use]
+    pub fn of_another(&self, seed: Seed) -> Self {
+        Self { seed: seed.child("workload"), ..self.clone() }
     }
 
     /// Whether there is nothing to do now or later.

@@ -46,6 +46,12 @@ impl Agenda {
         }
     }
 
+    /// Whether nothing but a resync is to come.
+    #[must_use]
+    pub fn awaits_resync(&self, key: u32, queue: &Queue) -> bool {
+        !self.changed && !self.touched && queue.due(key) == self.resync_at
+    }
+
     /// How many rounds ended, and when the last one did, if it set a resync.
     #[must_use]
     pub fn ended(&self, key: u32, resync: &Resync) -> (u64, Option<Time>) {

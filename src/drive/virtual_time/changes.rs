@@ -5,9 +5,10 @@
 
 use super::event::{Event, Stage};
 use super::parts;
-use super::sim::{Simulation, change_id, intent};
+use super::sim::{Simulation, change_id};
 use crate::calls::{Kind, Target, Verb};
 use crate::drive::drifted;
+use crate::drive::intent::Intent;
 use crate::fleet::{Change, ChangeKind};
 use crate::ids::AppId;
 use crate::model::hardware::{Direction, Site};
@@ -25,7 +26,7 @@ impl Simulation<'_> {
     pub(super) fn schedule_change(&mut self) {
         if self.next_change < self.part.changes.len() {
             let change = self.change_of(u32::try_from(self.next_change).unwrap_or(u32::MAX));
-            self.queue.push(Time(0) + change.at, Event::Change);
+            self.queue.push(self.moment(change.at), Event::Change);
         }
     }
 
@@ -34,12 +35,13 @@ impl Simulation<'_> {
         let index = u32::try_from(self.next_change).unwrap_or(u32::MAX);
         self.next_change += 1;
         let change = self.change_of(index);
-        let intended = intent(self.ground, self.ground.world).of(change);
-        let id = self.ledger.intend(crate::measure::Change { app: AppId(self.local(change.app)), ..intended });
+        let intent = Intent { world: self.ground.world, catalogue: &self.ground.flux.catalogue, epoch: Time(0) };
+        let (app, intended) = (AppId(self.local(change.app)), self.moment(change.at));
+        let id = self.intend(crate::measure::Change { app, intended, ..intent.of(change) });
         let sent = self.now + self.hardware.lag();
-        self.ledger.sent(id, sent);
+        self.sent(id, sent);
         if matches!(change.kind, ChangeKind::Commit { .. }) {
-            self.ledger.stored(id, 0);
+            self.stored_as(index, 0);
         } else {
             self.writing += 1;
             let stage = self.first_stage(change);
@@ -134,7 +136,7 @@ impl Simulation<'_> {
             Slot::Workload => self.and_then(index, Stage::Remove(Slot::Source), 1),
             Slot::Source => {
                 self.writing -= 1;
-                self.ledger.stored(change_id(index as usize), 0);
+                self.stored_as(index, 0);
             }
         }
     }
@@ -173,7 +175,7 @@ impl Simulation<'_> {
         }
         self.writing -= 1;
         let of_spec = change.kind != ChangeKind::Decommission;
-        self.ledger.stored(change_id(index as usize), if of_spec { generation } else { 0 });
+        self.stored_as(index, if of_spec { generation } else { 0 });
     }
 
     /// Somebody touches an object behind the controllers' backs.
@@ -199,7 +201,7 @@ impl Simulation<'_> {
         match (code, tries < TRIES) {
             (200, _) => {
                 self.writing -= 1;
-                self.ledger.stored(change_id(index as usize), 0);
+                self.stored_as(index, 0);
                 self.leaves[leaf as usize].turn(self.ground, self.now, &mut self.out);
                 self.leaf_told(leaf);
             }

@@ -36,11 +36,13 @@ const READINGS: u64 = 8;
 const FEW: u64 = 100;
 
 impl Ends {
-    pub(super) fn new(scenario: &Scenario) -> Self {
+    /// For a part whose clock begins at `origin`.
+    pub(super) fn new(scenario: &Scenario, origin: Span) -> Self {
         let mut looks: Vec<Look> = Vec::new();
         for step in &scenario.timeline {
             if let Action::Churn { duration, .. } = step.action {
-                let look = |n| Look { at: Time(0) + step.at + duration.scaled(n, READINGS), last: n == READINGS };
+                let look =
+                    |n| Look { at: Time(0) + step.at + duration.scaled(n, READINGS) - origin, last: n == READINGS };
                 looks.extend((1..=READINGS).map(look));
             }
         }
@@ -114,7 +116,7 @@ mod tests {
     fn ends(timeline: &str) -> Ends {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/smoke.yaml");
         let sets = [format!("timeline={timeline}"), "run.timeout=10h".to_owned()];
-        Ends::new(&scenario::load(path, &sets).unwrap_or_else(|e| panic!("{e:?}")))
+        Ends::new(&scenario::load(path, &sets).unwrap_or_else(|e| panic!("{e:?}")), Span::ZERO)
     }
 
     fn progress(open: u64, sick: u64) -> Progress {

@@ -106,10 +106,19 @@ struct Recording {
     signals: Vec<Signal>,
 }
 
+/// Whether a delay is never drawn.
+pub(super) const fn fixed(delay: Delay) -> bool {
+    matches!(delay, Delay::Fixed(_))
+}
+
 impl Folds {
+    /// Whether anything is folded.
+    pub(super) const fn is_on(&self) -> bool {
+        self.on
+    }
+
     pub(super) fn new(scenario: &Scenario, wanted: bool) -> Self {
         let (manager, flux) = (&scenario.manager, &scenario.run.flux);
-        let fixed = |delay: Delay| matches!(delay, Delay::Fixed(_));
         let trouble = |action: &Action| matches!(action, Action::Fault { .. } | Action::Trouble { .. });
         let on = wanted
             && scenario.topology.kind == TopologyKind::HubAndSpoke
@@ -189,7 +198,7 @@ impl Simulation<'_> {
     }
 
     /// Whether nothing is under way.
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.rounds.is_empty()
             && self.shown.is_empty()
             && self.reports.is_empty()
@@ -230,7 +239,7 @@ impl Simulation<'_> {
         }
         let number = self.leaves[0].number();
         for (after, entity, what) in &tape.notes {
-            self.out.digest.note(begin + *after, entity ^ number, *what);
+            self.out.note(begin + *after, entity ^ number, *what);
         }
         let manager = &mut self.managers[0];
         self.out.counts.add_again(&tape.controllers);
@@ -320,6 +329,9 @@ impl Simulation<'_> {
         for ((n, app), before) in (0..).zip(&self.apps).zip(&recording.rounds) {
             let (now, ended) = app.agenda.ended(n, &manager.resync);
             if now > *before {
+                if !app.agenda.awaits_resync(n, &manager.queue) {
+                    return None;
+                }
                 rounds.push((n, now - before, ended?.since(begin)));
             }
         }

@@ -16,7 +16,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A manager.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Manager {
     pub(super) queue: Queue,
     pub(super) resync: Resync,
@@ -61,7 +61,7 @@ impl Manager {
 }
 
 /// An app as its manager knows it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Managed {
     /// Its name on the hub and that of its Flux objects.
     pub(super) name: Arc<str>,

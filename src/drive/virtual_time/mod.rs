@@ -47,6 +47,7 @@ mod hub;
 mod leaf;
 mod manager;
 mod objects;
+mod opening;
 mod parts;
 pub mod queue;
 mod rounds;
@@ -408,7 +409,7 @@ impl Simulation<'_> {
     /// Plays a part that has begun to its end.
     fn play(&mut self, progress: &mut Watching<'_>) -> Ending {
         let scenario = self.ground.scenario;
-        let (deadline, until) = (Time(0) + scenario.run.timeout, Time(0) + scenario.run.duration);
+        let (deadline, until) = (self.moment(scenario.run.timeout), self.moment(scenario.run.duration));
         let mut told = self.sums.events.next_multiple_of(TOLD_EVERY);
         loop {
             if self.is_settled() && self.queue.next_at().is_none_or(|next| next > until) {
@@ -423,7 +424,7 @@ impl Simulation<'_> {
             }
             if self.sums.events >= told {
                 told = self.sums.events + TOLD_EVERY;
-                if progress(self.ledger.total(), self.now.since(Time(0))).is_break() {
+                if progress(self.ledger.total(), self.passed()).is_break() {
                     return Ending::Interrupted;
                 }
             }

@@ -57,12 +57,16 @@ impl Shapes {
         Self { api: api.clone(), behaviour, shared: FxHashMap::default(), own: own.collect() }
     }
 
+    /// Whether apps of an add-on that ask for `target` differ by their names alone.
+    pub(super) fn is_shared(&self, world: &World, app: AppId, target: Target) -> bool {
+        !self.own[world.addon_of(app).index()] && (target.values.0 == 0 || !world.values_are_templates(target))
+    }
+
     /// The shape of an app that asks for `target`.
     pub(super) fn of(&mut self, world: &World, catalogue: &Catalogue, app: AppId, target: Target) -> Arc<Shape> {
         let addon = world.addon_of(app);
         // Values laid over the add-on's own may bring a template too.
-        let own = self.own[addon.index()] || target.values.0 != 0 && world.values_are_templates(target);
-        if own {
+        if !self.is_shared(world, app, target) {
             return Arc::new(self.translate(world, catalogue, app, target));
         }
         if let Some(shape) = self.shared.get(&(addon, target)) {

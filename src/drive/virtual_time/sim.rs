@@ -7,6 +7,7 @@ use super::ground::Ground;
 use super::hub::Application;
 use super::leaf::{Leaf, Out, Shown};
 use super::manager::{Managed, Manager, Round, Watches, watched_kind};
+use super::opening::{Heard, Openings};
 use super::parts::{Part, Parts};
 use super::queue::Queue;
 use super::shape::Shapes;
@@ -14,8 +15,7 @@ use super::spoke::Report;
 use super::sums::Sums;
 use super::{Ending, Options};
 use crate::calls::{Kind, Target, Verb};
-use crate::drive::intent::Intent;
-use crate::fleet::{self, World};
+use crate::fleet;
 use crate::ids::{AppId, ChangeId};
 use crate::measure::{Ledger, Plan, Signal};
 use crate::model::flux::{ConditionType, PassId, Truth};
@@ -23,6 +23,7 @@ use crate::model::hardware::{Hardware, Site};
 use crate::model::prices::Call;
 use crate::model::trouble::Troubles;
 use crate::reconcile::{Health, Rules, Slot, TokenBucket};
+use crate::scenario::{Action, Step};
 use crate::seed::Seed;
 use crate::units::{Span, Time};
 
@@ -72,6 +73,9 @@ pub(super) struct Simulation<'a> {
     /// Watch events about Applications that are on their way.
     pub(super) on_the_way: u64,
     pub(super) folds: Folds,
+    pub(super) openings: Openings,
+    /// When the clock of this part begins.
+    pub(super) origin: Span,
     pub(super) ends: Ends,
     /// What all parts so far add up to.
     pub(super) sums: Sums,
@@ -123,7 +127,11 @@ impl<'a> Simulation<'a> {
     pub(super) fn new(ground: &'a Ground<'a>, parts: &'a Parts, options: Options) -> Self {
         let (scenario, world) = (ground.scenario, ground.world);
         let manager = &scenario.manager;
+        let folds = Folds::new(scenario, !options.unfolded);
         Self {
+            openings: Openings::new(scenario, folds.is_on()),
+            folds,
+            origin: Span::ZERO,
             shapes: Shapes::new(world, &manager.flux_api, manager.behaviour),
             rules: Rules { behaviour: manager.behaviour, client_cache: manager.client_cache },
             queue: Queue::new(options.engine),
@@ -149,8 +157,7 @@ impl<'a> Simulation<'a> {
             next_change: 0,
             writing: 0,
             on_the_way: 0,
-            folds: Folds::new(scenario, !options.unfolded),
-            ends: Ends::new(scenario),
+            ends: Ends::new(scenario, Span::ZERO),
             sums: Sums::new(parts.rows()),
             ledger: Ledger::new(Plan {
                 apps: 0,
@@ -174,6 +181,8 @@ impl<'a> Simulation<'a> {
         let manager = &scenario.manager;
         let addons = u32::try_from(world.addons().len()).unwrap_or(u32::MAX);
         self.part = part;
+        self.origin = self.beginning();
+        self.out.origin = self.origin;
         self.now = Time(0);
         self.queue.clear();
         self.woken.clear();
@@ -211,21 +220,47 @@ impl<'a> Simulation<'a> {
         self.managers.extend(managers);
         self.hub_objects = (0, 0);
         (self.next_change, self.writing) = (0, 0);
-        self.ends = Ends::new(scenario);
+        self.ends = Ends::new(scenario, self.origin);
         let all = world.changes();
         let of = |n: &u32| Some(all[*n as usize]).filter(|change| change.kind == fleet::ChangeKind::Install);
         let install = part.changes.iter().filter_map(of);
         let install = install.map(|change| AppId(self.parts.local(change.app)));
-        self.ledger.begin_part(number, part.apps(), install);
+        self.ledger.begin_part(number, part.apps(), install, self.origin);
         self.heard.clear();
         self.heard.resize(leaves + 1, Time(0));
         self.troubles = Troubles::new(seed, leaves);
         self.schedule_faults();
         ground.flux.catalogue.rewind();
         for (n, (at, _)) in (0..).zip(&self.parts.commits) {
-            self.queue.push(*at, Event::Commit { n });
+            self.queue.push(*at - self.origin, Event::Commit { n });
         }
         self.schedule_change();
+        self.open();
+    }
+
+    /// When the clock of a part begins: that of a leaf with its first change, so that what leaves do can be compared. Faults
+    /// come at times of the run.
+    fn beginning(&self) -> Span {
+        let fault = |step: &Step| matches!(step.action, Action::Fault { .. } | Action::Trouble { .. });
+        if !self.parts.on_leaves() || self.ground.scenario.timeline.iter().any(fault) {
+            return Span::ZERO;
+        }
+        self.part.changes.first().map_or(Span::ZERO, |_| self.change_of(0).at)
+    }
+
+    /// A time of the run on the clock of this part.
+    pub(super) fn moment(&self, of_run: Span) -> Time {
+        Time(0) + of_run - self.origin
+    }
+
+    /// How much time has passed since the run began.
+    pub(super) fn passed(&self) -> Span {
+        self.now.since(Time(0)) + self.origin
+    }
+
+    /// Whether sources get commits.
+    pub(super) fn parts_have_commits(&self) -> bool {
+        !self.parts.commits.is_empty()
     }
 
     /// The sources have a new commit, or chart, or digest.
@@ -263,7 +298,7 @@ impl<'a> Simulation<'a> {
 
     /// When the hub of all leaves has stored a change of this part.
     pub(super) fn stored(&self, index: u32) -> Time {
-        self.parts.stored(self.part.changes[index as usize])
+        self.parts.stored(self.part.changes[index as usize]) - self.origin
     }
 
     /// The number of an app within this part.
@@ -293,6 +328,7 @@ impl<'a> Simulation<'a> {
             self.manager_turn(shard);
         }
         self.ledger.advance(self.now);
+        self.end_opening();
         self.end_tape();
         true
     }
@@ -351,6 +387,7 @@ impl<'a> Simulation<'a> {
     /// Whoever measures is told.
     pub(super) fn signal(&mut self, signal: Signal) {
         self.folds.hear(signal);
+        self.openings.hear(self.now, Heard::Signal(signal));
         self.ledger.take(signal);
     }
 
@@ -358,9 +395,9 @@ impl<'a> Simulation<'a> {
     pub(super) fn next_given(&self) -> Time {
         let run = &self.ground.scenario.run;
         let change =
-            self.part.changes.get(self.next_change).map(|n| Time(0) + self.ground.world.changes()[*n as usize].at);
-        let commit = self.parts.commits.iter().map(|(at, _)| *at).find(|at| *at >= self.now);
-        let ends = [run.duration, run.timeout].map(|span| Time(0) + span).into_iter().filter(|at| *at > self.now);
+            self.part.changes.get(self.next_change).map(|n| self.moment(self.ground.world.changes()[*n as usize].at));
+        let commit = self.parts.commits.iter().map(|(at, _)| *at - self.origin).find(|at| *at >= self.now);
+        let ends = [run.duration, run.timeout].map(|span| self.moment(span)).into_iter().filter(|at| *at > self.now);
         ends.chain(change).chain(commit).min().unwrap_or(self.now)
     }
 
@@ -411,6 +448,7 @@ impl<'a> Simulation<'a> {
     fn pass_on(&mut self, leaf: u32, at: Time) {
         for signal in self.out.signals.drain(..) {
             self.folds.hear(signal);
+            self.openings.hear(self.now, Heard::Signal(signal));
             self.ledger.take(signal);
         }
         let mut shown = std::mem::take(&mut self.out.shown);
@@ -495,7 +533,7 @@ impl<'a> Simulation<'a> {
     pub(super) fn end(&mut self, ending: &Ending, state: bool) {
         let part = self.part;
         self.ledger.close_part(self.now, |app| part.app(app.0));
-        self.sums.ended(ending, self.now.since(Time(0)));
+        self.sums.ended(ending, self.passed());
         self.sums.objects[0] += self.hub_objects.1;
         self.sums.objects[1] += std::mem::take(&mut self.out.objects).1;
         for app in self.apps.iter().filter(|app| app.is_ours()) {
@@ -552,11 +590,6 @@ fn health(health: Option<crate::reconcile::Health>) -> crate::measure::Health {
 
 fn sync(sync: crate::reconcile::Sync) -> crate::measure::Sync {
     crate::measure::Sync::from_word(sync.word())
-}
-
-/// What a change must bring about, at this moment.
-pub(super) fn intent<'a>(ground: &'a Ground<'_>, world: &'a World) -> Intent<'a> {
-    Intent { world, catalogue: &ground.flux.catalogue, epoch: Time(0) }
 }
 
 /// The ledger's number of a change of the timeline.

@@ -4,7 +4,7 @@
 use super::sim::Simulation;
 use crate::calls::Target;
 use crate::model::hardware::Used;
-use crate::units::{Span, Time};
+use crate::units::Span;
 use std::collections::BTreeMap;
 
 /// Used shares, in millionths: the largest of all parts.
@@ -52,7 +52,7 @@ pub(super) fn busy_ppm(spent: Span, milli: u32, over: Span) -> u64 {
 impl Simulation<'_> {
     /// Adds what this part used.
     pub(super) fn add_used(&mut self) {
-        let span = self.now.since(Time(0));
+        let span = self.passed();
         let [hub, leaves, _] = self.hardware.spent(0);
         self.sums.used.spent[0] += hub;
         self.sums.used.spent[1] += leaves;

@@ -37,13 +37,15 @@ pub struct Controllers {
     pub(super) objects: Objects,
     index: FxHashMap<u64, Slot>,
     /// Who uses an object's artifact: key of the source to slots.
-    dependants: FxHashMap<u64, SmallVec<[Slot; 1]>>,
+    pub(super) dependants: FxHashMap<u64, SmallVec<[Slot; 1]>>,
     pub(super) queues: [Queue; 6],
     pub(super) passes: Vec<Option<Box<Pass>>>,
     /// Passes whose wait is over.
     pub(super) awake: Vec<PassId>,
     pub(super) timers: Timers<Alarm>,
     progress: Vec<Progress>,
+    /// The soonest that any pass could come whose time was drawn.
+    pub(super) soonest: Time,
 }
 
 /// Each kind has its own controller and queue.
@@ -80,6 +82,7 @@ impl Controllers {
             awake: Vec::new(),
             timers: Timers::default(),
             progress: Vec::new(),
+            soonest: Time(u64::MAX),
         }
     }
 
@@ -168,6 +171,13 @@ impl Controllers {
             self.queues[queue].forget(slot);
         }
         self.objects.remove(slot);
+    }
+
+    /// An object can be found by its name, and hears of its source.
+    pub(super) fn enter(&mut self, slot: Slot) {
+        let Some(object) = self.objects.get(slot) else { return };
+        self.index.insert(key(object.kind, &object.meta.namespace, &object.meta.name), slot);
+        self.subscribe(slot);
     }
 
     fn subscribe(&mut self, slot: Slot) {
@@ -279,6 +289,7 @@ impl Controllers {
             index: &self.index,
             seed: self.seed,
             now,
+            soonest: &mut self.soonest,
             progress: &mut self.progress,
         };
         let step = pass.step(&mut cx, replies);

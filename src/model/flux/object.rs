@@ -34,7 +34,7 @@ pub struct Meta {
 }
 
 /// A Flux object and everything its controller remembers of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Object {
     /// Its kind.
     pub kind: Kind,
@@ -198,7 +198,7 @@ impl Recorder {
 }
 
 /// A table of objects by slot, with free places.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     table: Vec<Option<Box<Object>>>,
     free: Vec<Slot>,
@@ -234,6 +234,11 @@ impl Objects {
     /// All of them, with their slots.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Object)> {
         (0..).map(Slot).zip(&self.table).filter_map(|(slot, object)| Some((slot, object.as_deref()?)))
+    }
+
+    /// How many slots there are, free ones among them.
+    pub(super) const fn places(&self) -> usize {
+        self.table.len()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -88,6 +88,8 @@ pub(super) struct Context<'a> {
     pub(super) index: &'a FxHashMap<u64, Slot>,
     pub(super) seed: crate::seed::Seed,
     pub(super) now: Time,
+    /// The soonest that anything drawn so far could come.
+    pub(super) soonest: &'a mut Time,
     /// Objects whose artifact was just published.
     pub(super) progress: &'a mut Vec<Progress>,
 }
@@ -120,14 +122,21 @@ impl Context<'_> {
     /// An interval with the jitter of `--interval-jitter-percentage`.
     pub(super) fn jittered(&mut self, slot: Slot, interval: Span) -> Span {
         let (seed, n) = self.draw(slot, "jitter");
+        *self.soonest = (*self.soonest).min(self.now + bounds(self.world, interval).0);
         jitter(self.world, seed, n, interval)
     }
 }
 
+/// The shortest and the longest that an interval can be drawn.
+fn bounds(world: &World, interval: Span) -> (Span, Span) {
+    let ppm = u64::from(world.settings.jitter_ppm).min(1_000_000);
+    (interval.scaled(1_000_000 - ppm, 1_000_000), interval.scaled(1_000_000 + ppm, 1_000_000))
+}
+
 /// The `n`-th draw of an interval.
 pub(super) fn jitter(world: &World, seed: crate::seed::Seed, n: u64, interval: Span) -> Span {
-    let ppm = u64::from(world.settings.jitter_ppm).min(1_000_000);
-    seed.span(n, interval.scaled(1_000_000 - ppm, 1_000_000), interval.scaled(1_000_000 + ppm, 1_000_000))
+    let (low, high) = bounds(world, interval);
+    seed.span(n, low, high)
 }
 
 /// A call to make, and what its reply is for.

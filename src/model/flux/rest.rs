@@ -8,12 +8,14 @@
 use super::controllers::{Alarm, Controllers};
 use super::object::{Object, Told};
 use super::pass::jitter;
+use super::spec::Spec;
 use super::status::ConditionType;
 use super::{Slot, World};
 use crate::seed::Seed;
 use crate::units::{Span, Time};
 use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// What a resting pass leaves behind in its object, all times counted from its begin.
 #[derive(Clone, Debug)]
@@ -108,6 +110,37 @@ impl Controllers {
         object.queue.due = Some(due);
         self.timers.set(due, Alarm::Object(slot));
         true
+    }
+
+    /// Controllers of another cluster that came to rest at `now` as these did: with draws and names of their own. `None` if
+    /// other draws could have made a difference until then, or somebody waits for anything but an interval, or not alone for
+    /// a source.
+    pub fn begun(
+        &self,
+        world: &World,
+        cluster: u64,
+        named: impl Fn(Slot) -> Option<(Arc<str>, Spec)>,
+        now: Time,
+    ) -> Option<Self> {
+        if self.soonest <= now {
+            return None;
+        }
+        let mut copy = Self::new(world, cluster);
+        copy.objects = self.objects.clone();
+        copy.soonest = self.soonest;
+        for slot in (0..).map(Slot).take(self.objects.places()) {
+            let Some(object) = copy.objects.get_mut(slot) else { continue };
+            (object.meta.name, object.spec) = named(slot)?;
+            if let Some(due) = object.queue.due {
+                let own = interval(world, self.seed, slot, object, object.draws);
+                let ended = due.0.checked_sub(own.0).map(Time).filter(|ended| *ended <= now)?;
+                let due = ended + interval(world, copy.seed, slot, object, object.draws);
+                object.queue.due = Some(due);
+                copy.timers.set(due, Alarm::Object(slot));
+            }
+            copy.enter(slot);
+        }
+        copy.dependants.values().all(|who| who.len() == 1).then_some(copy)
     }
 }
 

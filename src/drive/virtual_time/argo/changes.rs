@@ -3,7 +3,8 @@
 use super::event::Event;
 use super::sim::Simulation;
 use crate::calls::{Kind, Target, Verb};
-use crate::drive::virtual_time::sim::{change_id, intent};
+use crate::drive::intent::Intent;
+use crate::drive::virtual_time::sim::change_id;
 use crate::fleet::{Change, ChangeKind};
 use crate::measure;
 use crate::model::argo::{App, Asked};
@@ -56,7 +57,8 @@ impl Simulation<'_> {
 
     /// What a change must bring about.
     fn intended(&self, change: Change) -> measure::Change {
-        let of_flux = intent(&self.ground, self.ground.world).of(change);
+        let (world, catalogue) = (self.ground.world, &self.ground.flux.catalogue);
+        let of_flux = Intent { world, catalogue, epoch: Time(0) }.of(change);
         if self.is_loopback(change.app.0) {
             // Nothing tracks the Flux objects: they stay, and so does what they installed.
             return measure::Change { cascade: false, ..of_flux };

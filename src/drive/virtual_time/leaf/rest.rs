@@ -2,9 +2,12 @@
 
 use super::Leaf;
 use crate::drive::virtual_time::ground::Ground;
+use crate::drive::virtual_time::manager::Managed;
+use crate::model::flux::spec::Spec;
 use crate::model::flux::{Rest, Slot};
 use crate::units::Time;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// What a resting pass leaves behind on its leaf.
 #[derive(Clone, Debug)]
@@ -67,5 +70,42 @@ impl Leaf {
     /// Its number among all leaves, as the digest's entities carry it.
     pub(in crate::drive::virtual_time) const fn number(&self) -> u64 {
         self.id << 24
+    }
+
+    /// A leaf that came to rest at `now` as this one did, with intervals of its own; `None` if it cannot be told which. `apps`
+    /// are its apps, by add-on.
+    pub(in crate::drive::virtual_time) fn begun(
+        &self,
+        ground: &Ground<'_>,
+        id: u64,
+        apps: &[Managed],
+        now: Time,
+    ) -> Option<Self> {
+        let named = |slot: Slot| {
+            let head = self.heads.get(slot.0 as usize)?.as_ref()?;
+            let app = apps.get(usize::from(head.addon))?;
+            let (name, shape) = (&app.name, app.shape.as_ref()?);
+            if let Some(slot) = head.slot {
+                return Some((Arc::clone(name), shape.spec(slot, name)));
+            }
+            let Spec::Release(release) = shape.spec(crate::reconcile::Slot::Workload, name) else { return None };
+            let chart = release.chart.clone()?;
+            let namespace = &ground.namespaces[usize::from(head.addon)];
+            Some((format!("{namespace}-{name}").into(), Spec::Chart(Arc::new(chart))))
+        };
+        Some(Self {
+            controllers: self.controllers.begun(&ground.flux, id, named, now)?,
+            workloads: self.workloads.of_another(ground.flux.seed.entity(id)),
+            id,
+            first_app: self.first_app,
+            heads: self.heads.clone(),
+            slots: self.slots.clone(),
+            items: self.items.clone(),
+            deployments: self.deployments.clone(),
+            sets: self.sets.clone(),
+            releases: self.releases.clone(),
+            version: self.version,
+            armed: None,
+        })
     }
 }
