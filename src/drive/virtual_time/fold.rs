@@ -163,7 +163,7 @@ impl Simulation<'_> {
             Some(Known::Tapes(tapes)) => {
                 full = tapes.len() >= TAPES_OF_ONE;
                 for tape in tapes.clone() {
-                    if self.now + tape.idle < horizon && self.tell(&tape, trigger) {
+                    if self.now + tape.idle < horizon && self.tell(&tape) {
                         return true;
                     }
                 }
@@ -230,7 +230,7 @@ impl Simulation<'_> {
     }
 
     /// Tells a tape from now on; false, and nothing happened, if it would not be the same.
-    fn tell(&mut self, tape: &Tape, trigger: Trigger) -> bool {
+    fn tell(&mut self, tape: &Tape) -> bool {
         let (begin, version) = (self.now, self.leaves[0].version());
         if let Some(rest) = &tape.leaf
             && !self.leaves[0].rest(self.ground, rest, begin)
@@ -266,10 +266,9 @@ impl Simulation<'_> {
         self.sums.events += tape.events;
         self.sums.folded += 1;
         self.now = begin + tape.last;
-        match trigger {
-            Trigger::Object(_) => self.arm_leaf(0),
-            Trigger::App(_) => self.arm_manager(0),
-        }
+        self.arm_leaf(0);
+        // A round under a pass may have drawn its app a look that comes before all others.
+        self.arm_manager(0);
         true
     }
 

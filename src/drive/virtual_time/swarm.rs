@@ -347,9 +347,9 @@ fn folded_and_unfolded_come_to_the_same() {
 #[test]
 fn a_million_clusters_are_folded_to_the_same() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/million.yaml");
-    let scenario = scenario::load(path, &["fleet.clusters=60".to_owned()]).unwrap_or_else(|e| panic!("{e:?}"));
+    let scenario = scenario::load(path, &["fleet.clusters=150".to_owned()]).unwrap_or_else(|e| panic!("{e:?}"));
     let folded = folded_as_unfolded(&scenario, "million");
-    assert!(folded > 60 * 100, "{folded} bursts folded");
+    assert!(folded > 150 * 100, "{folded} bursts folded");
 }
 
 /// The same seeds every time: a gate does not draw lots. In parts, for the cores.
