@@ -12,6 +12,7 @@ mod init;
 mod manager;
 mod output;
 mod place;
+mod plan;
 mod predict;
 mod progress;
 mod report;
@@ -57,6 +58,8 @@ enum Command {
     Init(init::Args),
     /// Say which manager owns which cluster, how even that is, and what moves when managers come and go
     Place(place::Args),
+    /// Say how far a scenario goes before something that must hold does not, what stops it, and what comes next
+    Plan(Box<plan::Args>),
     /// Predict what others measured, from the model: every question of the calibration with its interval
     Predict(predict::Args),
     /// Say what the record of a run says
@@ -87,6 +90,7 @@ impl Command {
             Self::Explain(args) => explain::run(&args),
             Self::Init(args) => init::run(&args),
             Self::Place(args) => place::run(&args),
+            Self::Plan(args) => plan::run(&args),
             Self::Predict(args) => predict::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Fleet(args) => fleet::run(&args),

@@ -2,7 +2,7 @@
 
 mod simulated;
 
-pub(super) use simulated::interruptions;
+pub(super) use simulated::{interruptions, recorded};
 
 use super::Failure;
 use super::output::{self, Output};

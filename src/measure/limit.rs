@@ -39,10 +39,15 @@ pub fn find(
     concurrency: u32,
 ) -> Limit {
     let mut candidates: Vec<Limit> = host.map(|host| cpu(usages, host)).into_iter().collect();
-    candidates.extend(workers(outcome, busy, concurrency));
-    candidates.extend(throttling(outcome));
-    candidates.extend(used.iter().cloned());
+    candidates.extend(candidates_of(outcome, used, busy, concurrency));
     most(&candidates)
+}
+
+/// Everything that could have limited a run beside the machine under it, and how far it was used.
+#[must_use]
+pub fn candidates_of(outcome: &Outcome, used: &[Limit], busy: Span, concurrency: u32) -> Vec<Limit> {
+    let counted = [workers(outcome, busy, concurrency), throttling(outcome)];
+    counted.into_iter().flatten().chain(used.iter().cloned()).collect()
 }
 
 /// The one of several that was used most, if it was used up.

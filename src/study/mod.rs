@@ -3,5 +3,6 @@
 pub mod child;
 pub mod gate;
 pub mod matrix;
+pub mod plan;
 pub mod predict;
 pub mod twin;

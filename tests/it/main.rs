@@ -10,6 +10,7 @@ mod gate;
 mod house;
 mod manager;
 mod place;
+mod plan;
 mod probe;
 mod report;
 mod run;

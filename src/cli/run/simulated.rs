@@ -7,14 +7,14 @@ use crate::clock;
 use crate::drive::parallel;
 use crate::drive::virtual_time::{self, Ending, ManagerOutcome, Options, Outcome};
 use crate::fleet::World;
-use crate::measure::host::{self, HostWatch};
-use crate::measure::limit::Limit;
+use crate::measure::host::{self, Host, HostWatch};
+use crate::measure::limit::{Limit, candidates_of};
 use crate::measure::process::{Usage, Watched};
 use crate::measure::{Figures, Role};
 use crate::model::argo::costs::Costs;
 use crate::model::hardware::Used;
 use crate::model::prices::{self, Constant, Known};
-use crate::record::{self, Assumption, AssumptionKind, FileKind, Folder, Ran, Reason};
+use crate::record::{self, Assumption, AssumptionKind, FileKind, Folder, Ran, Reason, RunRecord};
 use crate::report;
 use crate::scenario::Scenario;
 use crate::topology::Layout;
@@ -49,37 +49,9 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
     screen.end();
     // Our own readings cannot fail while we run.
     let _ = own.sample(clock::now());
-    let processes = processes(scenario, world, &outcome, own);
-    let mut constants = prices::constants(&scenario.model);
-    if scenario.manager.kind.argo().is_some() {
-        constants.extend(Costs::default().constants());
-    }
-    let assumptions: Vec<Assumption> = constants.into_iter().map(assumption).collect();
-    let used: Vec<Limit> = outcome.used.iter().map(|used| limit(used, outcome.simulated)).collect();
-    let ran = Ran {
-        cut_short: cut_short(&outcome.ending),
-        digest: Some(format!("{:016x}", outcome.digest)),
-        outcome: &outcome.measured,
-        processes: &processes,
-        managers: Layout::of(world, &scenario.topology).managers.into(),
-        shares: &shares(scenario, world),
-        clusters: u64::from(scenario.fleet.clusters),
-        objects: outcome.objects.iter().sum(),
-        events: Some(outcome.events),
-        host: host.finish(),
-        available_min: host.available_min(),
-        epoch: Time(0),
-        setup: Span::ZERO,
-        warmup: Span::ZERO,
-        wall,
-        time_of_day: wall,
-        simulated: Some(outcome.simulated),
-        shutdown: Span::ZERO,
-        used: &used,
-        assumptions: &assumptions,
-        limits: &outcome.limits,
-    };
-    let record = record::finish(begun, scenario, &ran);
+    let processes = processes(scenario, world, &outcome, own.usage());
+    let played = On { host: host.finish(), available_min: host.available_min(), wall };
+    let record = finish(begun, scenario, world, &outcome, &processes, played);
     if let Some(state) = &outcome.state {
         folder.write(OBJECTS, FileKind::Objects, state.to_string().as_bytes()).map_err(cannot_write)?;
     }
@@ -96,6 +68,72 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
         Ending::Settled if !unmet => ExitCode::SUCCESS,
         Ending::Settled | Ending::Stuck | Ending::Growing => ExitCode::from(1),
     })
+}
+
+/// The machine under a simulation.
+struct On {
+    host: Host,
+    available_min: u64,
+    wall: Span,
+}
+
+/// The record of a simulation, and everything that was used in it: that of a run whose own cost nobody asks for.
+pub(in crate::cli) fn recorded(scenario: &Scenario, world: &World, outcome: &Outcome) -> (RunRecord, Vec<Limit>) {
+    let begun = record::begin(scenario, Time(0), record::Clock::Virtual, record::Observer::CommitLog);
+    let processes = processes(scenario, world, outcome, Vec::new());
+    let on = On { host: Host::default(), available_min: u64::MAX, wall: Span::ZERO };
+    let record = finish(begun, scenario, world, outcome, &processes, on);
+    let candidates = match outcome.limits.as_slice() {
+        [] => {
+            let used = used(outcome);
+            candidates_of(&outcome.measured, &used, outcome.simulated, scenario.manager.concurrency)
+        }
+        known => known.to_vec(),
+    };
+    (record, candidates)
+}
+
+fn used(outcome: &Outcome) -> Vec<Limit> {
+    outcome.used.iter().map(|used| limit(used, outcome.simulated)).collect()
+}
+
+fn finish(
+    begun: RunRecord,
+    scenario: &Scenario,
+    world: &World,
+    outcome: &Outcome,
+    processes: &[(Usage, Figures)],
+    on: On,
+) -> RunRecord {
+    let mut constants = prices::constants(&scenario.model);
+    if scenario.manager.kind.argo().is_some() {
+        constants.extend(Costs::default().constants());
+    }
+    let assumptions: Vec<Assumption> = constants.into_iter().map(assumption).collect();
+    let ran = Ran {
+        cut_short: cut_short(&outcome.ending),
+        digest: Some(format!("{:016x}", outcome.digest)),
+        outcome: &outcome.measured,
+        processes,
+        managers: Layout::of(world, &scenario.topology).managers.into(),
+        shares: &shares(scenario, world),
+        clusters: u64::from(scenario.fleet.clusters),
+        objects: outcome.objects.iter().sum(),
+        events: Some(outcome.events),
+        host: on.host,
+        available_min: on.available_min,
+        epoch: Time(0),
+        setup: Span::ZERO,
+        warmup: Span::ZERO,
+        wall: on.wall,
+        time_of_day: on.wall,
+        simulated: Some(outcome.simulated),
+        shutdown: Span::ZERO,
+        used: &used(outcome),
+        assumptions: &assumptions,
+        limits: &outcome.limits,
+    };
+    record::finish(begun, scenario, &ran)
 }
 
 const fn cut_short(ending: &Ending) -> Option<Reason> {
@@ -128,8 +166,8 @@ fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-/// The processes of a real run and what they would have cost; our own as it was measured.
-fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Watched) -> Vec<(Usage, Figures)> {
+/// The processes of a real run and what they would have cost; our own as it was measured, if it was.
+fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Vec<Usage>) -> Vec<(Usage, Figures)> {
     if !outcome.bills.is_empty() {
         return billed(outcome, own);
     }
@@ -169,12 +207,12 @@ fn processes(scenario: &Scenario, world: &World, outcome: &Outcome, own: Watched
     all.extend(outcome.above.iter().map(|did| manager(scenario, "management".to_owned(), did)));
     let named = |(n, did)| manager(scenario, format!("manager-{n}"), did);
     all.extend(outcome.managers.iter().enumerate().map(named));
-    all.extend(own.usage().into_iter().map(|usage| (usage, Figures::of_tally(&outcome.harness))));
+    all.extend(own.into_iter().map(|usage| (usage, Figures::of_tally(&outcome.harness))));
     all
 }
 
 /// The same where the simulation kept account itself.
-fn billed(outcome: &Outcome, own: Watched) -> Vec<(Usage, Figures)> {
+fn billed(outcome: &Outcome, own: Vec<Usage>) -> Vec<(Usage, Figures)> {
     let mut managers = outcome.managers.iter();
     let bill = |bill: &virtual_time::Bill| {
         let did = if bill.name.starts_with("manager-") { managers.next() } else { None };
@@ -197,7 +235,7 @@ fn billed(outcome: &Outcome, own: Watched) -> Vec<(Usage, Figures)> {
     let mut all: Vec<_> = outcome.bills.iter().map(bill).collect();
     let figures = Figures::of_tally(&outcome.controllers);
     all.push((modelled("flux-model".to_owned(), Role::FluxModel, Span::ZERO, None), figures));
-    all.extend(own.usage().into_iter().map(|usage| (usage, Figures::of_tally(&outcome.harness))));
+    all.extend(own.into_iter().map(|usage| (usage, Figures::of_tally(&outcome.harness))));
     all
 }
 
