@@ -2,6 +2,10 @@
 //!
 //! In: process ids and the moment to look. Out: readings. Reads `/proc` alone, when it is told to; sampling is driven
 //! from outside.
+//!
+//! A process's own CPU time comes in ticks of 10 ms, too coarse for a run of a second. The scheduler knows that of each
+//! thread in nanoseconds, so both are read: what the threads add up to counts as long as it is more. It is less only by
+//! what threads used between the last reading and their end.
 
 use super::signal::Role;
 use crate::units::{Span, Time};
@@ -31,6 +35,12 @@ impl Cpu {
 
     fn plus(self, other: Self) -> Self {
         Self { user: self.user + other.user, sys: self.sys + other.sys }
+    }
+
+    /// The same with what the scheduler counted, where that is more: ticks are rounded down.
+    fn refined(self, exact: Span) -> Self {
+        let rest = exact.0.saturating_sub((self.user + self.sys).0);
+        Self { user: self.user + Span(rest), ..self }
     }
 
     fn minus(self, other: Self) -> Self {
@@ -101,6 +111,8 @@ pub struct Watched {
     role: Role,
     pid: i32,
     groups: Vec<Group>,
+    /// CPU of all threads that were ever seen, as the scheduler counts it.
+    threads: BTreeMap<i32, Span>,
     /// CPU of earlier processes of this name.
     earlier: Cpu,
     now: Cpu,
@@ -119,6 +131,7 @@ impl Watched {
             role,
             pid,
             groups: Vec::new(),
+            threads: BTreeMap::new(),
             earlier: Cpu { user: Span::ZERO, sys: Span::ZERO },
             now: Cpu { user: Span::ZERO, sys: Span::ZERO },
             rss_max: 0,
@@ -139,6 +152,7 @@ impl Watched {
     pub fn replace(&mut self, pid: i32) {
         self.earlier = self.earlier.plus(self.now);
         self.now = Cpu::default();
+        self.threads.clear();
         self.pid = pid;
     }
 
@@ -153,7 +167,7 @@ impl Watched {
     fn read(&mut self, at: Time) -> Result<Sample, procfs::ProcError> {
         let process = Process::new(self.pid)?;
         let stat = process.stat()?;
-        self.now = Cpu::of_ticks(stat.utime, stat.stime);
+        let ticks = Cpu::of_ticks(stat.utime, stat.stime);
         let rss = stat.rss * procfs::page_size();
         let peak = process.status()?.vmhwm.map_or(rss, |kib| kib * 1024);
         let fds = process.fd_count()? as u64;
@@ -161,9 +175,8 @@ impl Watched {
         self.rss_max = self.rss_max.max(peak).max(rss);
         self.fds_max = self.fds_max.max(fds);
         self.threads_max = self.threads_max.max(threads);
-        if !self.groups.is_empty() {
-            self.read_threads(&process)?;
-        }
+        self.read_threads(&process)?;
+        self.now = ticks.refined(self.threads.values().fold(Span::ZERO, |sum, span| sum + *span));
         let spent = self.earlier.plus(self.now);
         let sample = Sample { at, cpu: spent.user + spent.sys, rss, fds, threads };
         self.samples.push(sample);
@@ -173,9 +186,15 @@ impl Watched {
     fn read_threads(&mut self, process: &Process) -> Result<(), procfs::ProcError> {
         // A thread may end between the listing and the reading; its last reading counts.
         for task in process.tasks()?.flatten() {
+            // A kernel without scheduler statistics tells nothing here: ticks remain.
+            let exact = task.schedstat().map_or(Span::ZERO, |schedstat| Span(schedstat.sum_exec_runtime));
+            self.threads.insert(task.tid, exact);
+            if self.groups.is_empty() {
+                continue;
+            }
             let Ok(stat) = task.stat() else { continue };
             if let Some(group) = self.groups.iter_mut().find(|group| stat.comm.starts_with(group.prefix)) {
-                group.threads.insert(task.tid, Cpu::of_ticks(stat.utime, stat.stime));
+                group.threads.insert(task.tid, Cpu::of_ticks(stat.utime, stat.stime).refined(exact));
             }
         }
         Ok(())
@@ -229,6 +248,15 @@ mod tests {
         let usage = watched.usage();
         assert_eq!((usage.len(), usage[0].role, usage[0].samples.len()), (1, Role::Harness, 1));
         assert!(usage[0].rss_max >= usage[0].rss_end);
+    }
+
+    #[test]
+    fn cpu_time_is_finer_than_a_tick_and_never_less_than_the_ticks() {
+        let tick = Span(1_000_000_000 / procfs::ticks_per_second());
+        let ticks = Cpu { user: tick, sys: tick };
+        let exact = Span(2 * tick.0 + 1_234_567);
+        assert_eq!(ticks.refined(exact), Cpu { user: Span(tick.0 + 1_234_567), sys: tick });
+        assert_eq!(ticks.refined(tick), ticks);
     }
 
     #[test]
