@@ -21,6 +21,16 @@ enum Form {
     Html,
     /// Every chart as a picture, into the folder --out
     Png,
+    /// Every metric with its unit and value
+    Csv,
+    /// Text that Prometheus reads, with the names of Kubernetes, controller-runtime and Argo CD
+    Openmetrics,
+    /// A test case per thing that a run must be, for a CI server
+    Junit,
+    /// `customSmallerIsBetter` of github-action-benchmark
+    Benchmark,
+    /// Bencher Metric Format
+    Bencher,
 }
 
 #[derive(Debug, clap::Args)]
@@ -54,6 +64,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Form::Json => record(Output::Json)?,
         Form::Yaml => record(Output::Yaml)?,
         Form::Html => report::page(&stored),
+        Form::Csv => report::csv(&stored),
+        Form::Openmetrics => report::openmetrics(&stored),
+        Form::Junit => report::junit(&stored),
+        Form::Benchmark => report::benchmark(&stored),
+        Form::Bencher => report::bencher(&stored),
         Form::Png => return pictures(&stored, args.out.as_deref().unwrap_or(Path::new("."))),
     };
     match &args.out {

@@ -6,7 +6,6 @@ use crate::measure::{ChangeKind, Histogram, Hop, Role};
 use crate::record::{Clock, Latency, Provenance, RunRecord, Stored};
 use crate::topology::Spread;
 use serde::Serialize;
-use serde_json::Value;
 
 /// One metric of one result against the base.
 #[derive(Clone, Debug, Serialize)]
@@ -22,9 +21,9 @@ pub struct Metric {
     /// Whether it depends on timing.
     pub class: Class,
     /// The base's; null when it has none.
-    pub base: Value,
+    pub base: serde_json::Value,
     /// The result's.
-    pub head: Value,
+    pub head: serde_json::Value,
     /// Head by base; null when there is none.
     pub ratio: Option<f64>,
     /// Between which bounds the ratio lies; null is unknown, and a null bound is none.
@@ -92,6 +91,28 @@ pub(super) fn all(base: &Stored, head: &Stored, result: usize, noise: f64) -> Ve
     processes(&mut list, &base.record, &head.record);
     managers(&mut list, &base.record, &head.record);
     list.metrics
+}
+
+/// A metric of one result.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// A dotted path into the record, as [`Metric`] has it.
+    pub name: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Which way is better.
+    pub better: Better,
+    /// Its value.
+    pub value: f64,
+}
+
+/// Every number that is compared, of one result.
+#[must_use]
+pub fn values(stored: &Stored) -> Vec<Value> {
+    let value = |metric: Metric| {
+        Some(Value { value: metric.head.as_f64()?, name: metric.name, unit: metric.unit, better: metric.better })
+    };
+    all(stored, stored, 0, 0.0).into_iter().filter_map(value).collect()
 }
 
 /// Whether somebody else used the machine during a run.
@@ -171,7 +192,7 @@ impl List {
     fn noisy(&mut self, name: String, unit: &'static str, base: Option<Estimate>, head: Option<Estimate>) {
         let (Some(base), Some(head)) = (base, head) else {
             if base.is_some() != head.is_some() {
-                let value = |estimate: Option<Estimate>| estimate.map_or(Value::Null, |e| e.value.into());
+                let value = |estimate: Option<Estimate>| estimate.map_or(serde_json::Value::Null, |e| e.value.into());
                 let why = "only one of them has it".to_owned();
                 let (base, head) = (value(base), value(head));
                 let judged = Judged { base, head, ratio: None, n: 0, verdict: Verdict::Inconclusive, why };
@@ -207,8 +228,8 @@ impl List {
 }
 
 struct Judged {
-    base: Value,
-    head: Value,
+    base: serde_json::Value,
+    head: serde_json::Value,
     ratio: Option<Ratio>,
     n: u64,
     verdict: Verdict,

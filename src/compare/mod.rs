@@ -19,7 +19,7 @@ mod tests;
 mod trials;
 
 pub use fit::Refusal;
-pub use metrics::{Metric, ROLES};
+pub use metrics::{Better, Metric, ROLES, Value, values};
 
 use crate::record::Stored;
 use serde::Serialize;

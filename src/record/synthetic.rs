@@ -21,6 +21,19 @@ pub(crate) fn begun() -> RunRecord {
     begin(&scenario(), Time(1_795_348_800_000_000_000), Clock::Real, Observer::CommitLog)
 }
 
+/// That run as it is read back.
+pub(crate) fn stored() -> super::Stored {
+    let outcome = outcome();
+    super::Stored {
+        path: std::path::PathBuf::new(),
+        record: record(),
+        latencies: outcome.latencies,
+        windows: outcome.windows,
+        samples: Vec::new(),
+        scenario: scenario().effective,
+    }
+}
+
 /// Numbers of a plausible run: 700 installs and some of every other kind.
 pub(crate) fn outcome() -> Outcome {
     let mut outcome = Outcome {

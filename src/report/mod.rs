@@ -6,6 +6,7 @@
 mod charts;
 mod compared;
 mod explain;
+mod export;
 mod gated;
 mod html;
 mod numbers;
@@ -16,6 +17,7 @@ mod terminal;
 pub use charts::{ChartError, png};
 pub use compared::compared;
 pub use explain::explain;
+pub use export::{bencher, benchmark, csv, junit, openmetrics};
 pub use gated::{gated, gated_junit, gated_markdown};
 pub use html::{Grid, Mood, Price, Section, Sheet, Study, StudyCell, compared_page, page, sheet_page, study_page};
 pub use numbers::count;

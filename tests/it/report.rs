@@ -14,9 +14,17 @@ fn report(arguments: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn a_record_is_told_in_every_form() {
-    for (form, beginning) in
-        [("table", "quickstart: complete"), ("json", "{\n"), ("yaml", "schema_version: 1"), ("html", "<!DOCTYPE html>")]
-    {
+    for (form, beginning) in [
+        ("table", "quickstart: complete"),
+        ("json", "{\n"),
+        ("yaml", "schema_version: 1"),
+        ("html", "<!DOCTYPE html>"),
+        ("csv", "metric,unit,value\ncounts.clusters,1,200\n"),
+        ("openmetrics", "# TYPE flamboyance_run info\n"),
+        ("junit", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites"),
+        ("benchmark", "[\n  {\n    \"name\": \"quickstart "),
+        ("bencher", "{\n  \"quickstart\": {\n    \"calls.per_app\""),
+    ] {
         let (code, out, err) = report(&["RECORD", "-o", form]);
         assert!(code == 0 && out.starts_with(beginning) && err.is_empty(), "{form}: {code} {err} {out}");
     }
