@@ -3,6 +3,7 @@
 //! In: a name. Out: text. Nothing is written here twice: meanings are the documentation of the types, advice is that of
 //! the warnings.
 
+use crate::compare::ROLES;
 use crate::measure::warning::Warning;
 use crate::measure::{ChangeKind, Hop};
 use crate::record::{Clock, Provenance, RunRecord, hop_provenance};
@@ -11,21 +12,37 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-/// What is known about a key of the scenario, a field of the record, a hop, a kind of change or a warning.
+/// What is known about a key of the scenario, a field of the record, a metric, a hop, a kind of change or a warning.
 ///
 /// # Errors
 /// Nothing has that name; the text says which name is near.
 pub fn explain(name: &str) -> Result<String, String> {
     let topics = topics();
+    // `latency.end_to_end.p99_s`, `processes.manager.cpu_s`: hops, kinds of change and roles are entries of maps.
+    let entry = |part: &&str| {
+        Hop::ALL.iter().any(|h| h.name() == *part)
+            || ChangeKind::ALL.iter().any(|k| k.name() == *part)
+            || ROLES.iter().any(|role| role.name() == *part)
+    };
+    let rest = name.split('.').filter(|part| !entry(part)).collect::<Vec<_>>().join(".");
     scenario::find(&topics, name).or_else(|hint| {
-        // `latency.end_to_end.p99_s`: hops and kinds of change are entries of maps.
-        let entry = |part: &&str| {
-            Hop::ALL.iter().any(|h| h.name() == *part) || ChangeKind::ALL.iter().any(|k| k.name() == *part)
-        };
-        let rest: Vec<&str> = name.split('.').filter(|part| !entry(part)).collect();
-        scenario::find(&topics, &rest.join(".")).map_err(|_| hint)
+        // A gate's budgets leave units out.
+        let units = ["", "_s", "_bytes"];
+        let names = [name, rest.as_str()].into_iter().flat_map(|name| units.map(|unit| format!("{name}{unit}")));
+        names.filter(|name| !name.is_empty()).find_map(|name| scenario::find(&topics, &name).ok()).ok_or(hint)
     })
 }
+
+/// What `compare` and `gate` compute from fields of the record.
+const COMPUTED: [(&str, &str, &str); 3] = [
+    (
+        "calls.per_app",
+        "All API calls over the Applications on the hub at the end: what one app costs API servers.",
+        "calls",
+    ),
+    ("managers.clusters.max_over_mean", "Clusters of the fullest manager over the mean of all: 1 is even.", "ratio"),
+    ("managers.apps.max_over_mean", "Apps of the fullest manager over the mean of all: 1 is even.", "ratio"),
+];
 
 fn topics() -> Vec<Topic> {
     let mut topics = scenario::topics();
@@ -33,6 +50,7 @@ fn topics() -> Vec<Topic> {
     let hops = about::<Hop>().into_iter().zip(Hop::ALL);
     topics.extend(hops.map(|((name, about), hop)| hop_topic(&name, &about, hop)));
     topics.extend(about::<ChangeKind>().into_iter().map(|(name, about)| topic("change", &name, &about, "")));
+    topics.extend(COMPUTED.map(|(name, about, unit)| topic("metric", name, about, &format!("  unit     {unit}\n"))));
     let warnings = about::<Warning>().into_iter().zip(Warning::ALL);
     topics.extend(warnings.map(|((name, about), warning)| warning_topic(&name, &about, &warning)));
     topics
@@ -116,6 +134,16 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_that_is_compared_is_explained() {
+        for metric in crate::compare::values(&crate::record::synthetic::stored()) {
+            assert!(explain(&metric.name).is_ok(), "{}", metric.name);
+        }
+        for (name, _) in crate::compare::gate::USUAL {
+            assert!(explain(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
     fn metrics_hops_kinds_warnings_and_keys_are_found_by_their_names() {
         for (name, expected) in [
             ("counts.objects", "record.counts.objects\n  Objects in all stores, at their most.\n"),
@@ -129,6 +157,10 @@ mod tests {
             ("many-superseded", "  advice   read latencies as those of the changes that survived"),
             ("reason", "disk_full: No room for the results."),
             ("fleet.clusters", "spec.fleet.clusters\n"),
+            ("calls.per_app", "what one app costs API servers"),
+            ("processes.manager.cpu_s", "CPU in all, seconds."),
+            ("time.all_healthy", "record.time.all_healthy_s"),
+            ("latency.end_to_end.p50", "Median, seconds."),
         ] {
             let text = explain(name).unwrap_or_else(|hint| panic!("{name}: {hint}"));
             assert!(text.contains(expected), "{name}: {text}");
