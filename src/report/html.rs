@@ -1,4 +1,5 @@
-//! The report as one HTML page: no network, no script, light and dark, on paper and on a phone.
+//! The report as one HTML page: no network, light and dark, on paper and on a phone. Its only script sorts tables; without
+//! it nothing is missing.
 //!
 //! In: a result that was read. Out: the page. Measured, modelled and assumed numbers look different everywhere.
 
@@ -66,7 +67,7 @@ fn shell(title: &str, body: &Markup) -> String {
                 link rel="icon" href="data:,";
                 style { (PreEscaped(style())) }
             }
-            body { (body) }
+            body { (body) script { (PreEscaped(include_str!("html/sort.js"))) } }
         }
     }
     .into_string()
@@ -132,7 +133,32 @@ fn tiles(record: &RunRecord) -> Markup {
             @if let Some(limit) = &record.limit {
                 (tile("Limit", limit.resource.clone(), limit.evidence.clone()))
             }
+            (tile("Trust", trust(record), doubts(record)))
         }
+    }
+}
+
+/// Whether the numbers can be used, in a word.
+fn trust(record: &RunRecord) -> String {
+    let worst = record.warnings.iter().map(|warning| warning.severity).max_by_key(|severity| match severity {
+        Severity::Info => 0,
+        Severity::Suspect => 1,
+        Severity::Invalid => 2,
+    });
+    let word = match (record.status, worst) {
+        (Status::Invalid, _) | (_, Some(Severity::Invalid)) => "no",
+        (Status::Partial, _) => "in part",
+        (Status::Complete, Some(Severity::Suspect)) => "with care",
+        (Status::Complete, Some(Severity::Info) | None) => "yes",
+    };
+    word.to_owned()
+}
+
+fn doubts(record: &RunRecord) -> String {
+    match record.warnings.len() {
+        0 => "no warning".to_owned(),
+        1 => "one warning, see below".to_owned(),
+        n => format!("{n} warnings, see below"),
     }
 }
 
@@ -167,7 +193,15 @@ fn legend() -> Markup {
 
 fn figure(chart: &Chart) -> Markup {
     let names = chart.lines.iter().map(|line| line.name.as_str());
-    framed(chart.name, &chart.title, chart.note, &charts::svg(chart), names)
+    let data = html! {
+        details.data { summary { "Data" }
+            div.scroll { table {
+                thead { tr { th { (chart.x.name) } @for line in &chart.lines { th { (line.name) } } } }
+                tbody { @for (x, cells) in chart.rows() { tr { th { (x) } @for cell in cells { td { (cell) } } } } }
+            } }
+        }
+    };
+    framed(chart.name, &chart.title, chart.note, &charts::svg(chart), names, &data)
 }
 
 /// A drawing with its title, the colours of its lines and how to read it.
@@ -177,6 +211,7 @@ fn framed<'a>(
     note: &str,
     svg: &Result<String, charts::ChartError>,
     lines: impl Iterator<Item = &'a str>,
+    data: &Markup,
 ) -> Markup {
     html! {
         figure id=(name) {
@@ -189,6 +224,7 @@ fn framed<'a>(
                 li { i style=(format!("background:var(--line{index})")) {} (line) }
             } }
             figcaption.dim { (note) }
+            (data)
         }
     }
 }
@@ -219,9 +255,10 @@ mod tests {
         // The names of XML namespaces are the only addresses that may stand in it, and those of the scenario's text.
         let text = page.replace("http://www.w3.org/2000/svg", "");
         let outside = text.split("<h2>Scenario</h2>").next().unwrap();
-        for external in ["http:", "https:", "src=", "@import", "url(", "<script", "//"] {
+        for external in ["http:", "https:", "src=", "@import", "url(", "//"] {
             assert!(!outside.contains(external), "{external}");
         }
+        assert_eq!(page.matches("<script>").count(), 1, "the one that sorts tables");
         assert!(page.len() < 400_000, "{} bytes", page.len());
     }
 
@@ -232,7 +269,7 @@ mod tests {
         for name in ["healthy", "hops", "kinds", "latency-over-time", "queue", "cpu", "memory"] {
             assert!(page.contains(&format!("<figure id=\"{name}\"")), "{name}");
         }
-        assert_eq!(page.matches("<svg").count(), 7);
+        assert_eq!((page.matches("<svg").count(), page.matches("<details class=\"data\">").count()), (7, 7));
         assert!(page.contains("class=\"modelled\"") && !page.contains("cannot be drawn"));
     }
 
@@ -243,7 +280,8 @@ mod tests {
         stored.scenario = "</pre><script>".to_owned();
         stored.samples.iter_mut().for_each(|s| s.process = "<b>&".to_owned());
         let page = page(&stored);
-        assert!(!page.contains("<script") && !page.contains("<b>"), "unescaped");
+        assert_eq!(page.matches("<script").count(), 1, "unescaped");
+        assert!(!page.contains("<b>"), "unescaped");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use crate::measure::{Histogram, Hop, Window};
 use crate::record::{ProcessSample, Stored};
+use crate::report::numbers;
 use crate::units::Span;
+use std::collections::BTreeMap;
 
 /// A line of a chart, in the coordinates of its axes.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +43,57 @@ pub(in crate::report) struct Chart {
     pub(in crate::report) y: Axis,
     /// At most as many as there are colours.
     pub(in crate::report) lines: Vec<Line>,
+}
+
+/// Rows of a chart's data, at most: those of longer runs are every second one, or every third.
+const ROWS: usize = 120;
+/// The percentiles that a table of percentile curves tells, in nines.
+const TOLD: [(f64, &str); 8] = [
+    (std::f64::consts::LOG10_2, "50%"),
+    (0.602_06, "75%"),
+    (1.0, "90%"),
+    (1.301_03, "95%"),
+    (2.0, "99%"),
+    (3.0, "99.9%"),
+    (4.0, "99.99%"),
+    (5.0, "99.999%"),
+];
+
+impl Chart {
+    /// What it shows, as a table: a row per coordinate, a cell per line, empty where the line has no point.
+    pub(in crate::report) fn rows(&self) -> Vec<(String, Vec<String>)> {
+        let cell = |y: Option<f64>| y.map_or(String::new(), |y| self.y.told(y));
+        if self.x.name == "percentile" {
+            let at = |line: &Line, x: f64| line.points.iter().find(|point| point.0 >= x - 1e-6).map(|point| point.1);
+            let row = |(x, name): &(f64, &str)| {
+                let cells: Vec<String> = self.lines.iter().map(|line| cell(at(line, *x))).collect();
+                ((*name).to_owned(), cells)
+            };
+            return TOLD.iter().map(row).filter(|(_, cells)| cells.iter().any(|cell| !cell.is_empty())).collect();
+        }
+        // Readings of several processes are some milliseconds apart, and are one row all the same.
+        let mut rows: BTreeMap<String, (f64, Vec<Option<f64>>)> = BTreeMap::new();
+        for (n, line) in self.lines.iter().enumerate() {
+            for (x, y) in &line.points {
+                let row = rows.entry(format!("{x:020.1}")).or_insert_with(|| (*x, vec![None; self.lines.len()]));
+                row.1[n] = Some(*y);
+            }
+        }
+        let every = rows.len().div_ceil(ROWS).max(1);
+        let told = rows.into_values().step_by(every);
+        told.map(|(x, cells)| (format!("{x:.1}"), cells.into_iter().map(cell).collect())).collect()
+    }
+}
+
+impl Axis {
+    /// A coordinate as people read it.
+    fn told(&self, at: f64) -> String {
+        match self.name {
+            "time" => numbers::time(Some(10_f64.powf(at))),
+            _ if at.fract() == 0.0 => format!("{at:.0}"),
+            _ => numbers::three_digits(at),
+        }
+    }
 }
 
 /// All charts for which the result has data.
@@ -299,6 +352,24 @@ mod tests {
         assert!(line.points.windows(2).all(|pair| pair[0].1 <= pair[1].1));
         let last = line.points.last().unwrap();
         assert!((last.0 - 3.0).abs() < 1e-9 && last.1.abs() < 0.001, "{last:?}");
+    }
+
+    #[test]
+    fn the_data_of_a_chart_is_told_in_the_words_of_its_axes() {
+        let line =
+            |name: &str, points: &[(f64, f64)]| Line { name: name.to_owned(), points: points.to_vec(), filled: false };
+        let lines = vec![line("hub", &[(1.0, 0.5), (2.0, 3.0)]), line("leaves", &[(2.01, 40_000.0)])];
+        let rows = chart("cpu", "CPU", "", "CPUs", lines).rows();
+        let row = |x: &str, cells: [&str; 2]| (x.to_owned(), cells.map(str::to_owned).to_vec());
+        assert_eq!(rows, [row("1.0", ["0.50", ""]), row("2.0", ["3", "40000"])]);
+        let mut histogram = Histogram::default();
+        (1..=1_000).for_each(|ms| histogram.record(Span::from_millis(ms)));
+        let rows = percentiles("hops", "Hops", vec![curve("end_to_end", &histogram)]).rows();
+        let told: Vec<_> = rows.iter().map(|(x, cells)| (x.as_str(), cells[0].as_str())).collect();
+        assert_eq!((told[0].0, told[2].0, told.len()), ("50%", "90%", 6), "{told:?}");
+        assert!(told[2].1.starts_with("90"), "{told:?}");
+        let long = line("queue", &(0..1_000).map(|n| (f64::from(n), 1.0)).collect::<Vec<_>>());
+        assert!(chart("queue", "Queue", "", "count", vec![long]).rows().len() <= ROWS);
     }
 
     #[test]

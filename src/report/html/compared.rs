@@ -28,7 +28,7 @@ pub fn compared_page(comparison: &Comparison, results: &[Stored]) -> String {
             section { h2 { "Charts" } div.charts {
                 @for chart in &charts { (figure(chart)) }
                 @for bars in &bars {
-                    (framed(bars.name, &bars.title, bars.note, &bars.svg(), bars.series.iter().map(|s| s.name.as_str())))
+                    (framed(bars.name, &bars.title, bars.note, &bars.svg(), bars.series.iter().map(|s| s.name.as_str()), &html! {}))
                 }
             } }
             section { h2 { "Every metric" }

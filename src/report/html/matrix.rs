@@ -192,7 +192,7 @@ pub fn study_page(study: &Study) -> String {
             section { h2 { "At " (count(at)) " clusters" } div.charts {
                 @for chart in &charts_of(&shown) { (figure(chart)) }
                 @for bars in &bars_of(&shown) {
-                    (framed(bars.name, &bars.title, bars.note, &bars.svg(), bars.series.iter().map(|s| s.name.as_str())))
+                    (framed(bars.name, &bars.title, bars.note, &bars.svg(), bars.series.iter().map(|s| s.name.as_str()), &html! {}))
                 }
             } }
             section { h2 { "Balance, and what moves" }

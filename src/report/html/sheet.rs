@@ -84,7 +84,7 @@ pub fn sheet_page(sheet: &Sheet<'_>) -> String {
                             @let lines = lines.iter().map(|(name, of)| curve(name, of)).collect();
                             @let chart = percentiles("curves", title, lines);
                             @let names = chart.lines.iter().map(|line| line.name.as_str());
-                            (framed(&format!("curves-{n}-{m}"), &chart.title, chart.note, &svg(&chart), names))
+                            (framed(&format!("curves-{n}-{m}"), &chart.title, chart.note, &svg(&chart), names, &html! {}))
                         }
                     }
                     @for grid in &section.tables {
