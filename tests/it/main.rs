@@ -5,6 +5,7 @@
 mod assets;
 mod clocks;
 mod compare;
+mod docs;
 mod faults;
 mod gate;
 mod house;
