@@ -340,7 +340,8 @@ impl<'a> Simulation<'a> {
             Event::ManagerTurn { shard } => &mut self.managers[shard as usize].armed,
             _ => return,
         };
-        if *timer == Some(self.now) {
+        // What was folded may have gone beyond its time.
+        if timer.is_some_and(|at| at <= self.now) {
             *timer = None;
         }
     }
