@@ -12,6 +12,7 @@
 //! shape    Application -> Flux specs, once per shape digest  one number for everything that happened
 //! parts    what is played apart from the rest       sums     what parts add up to
 //! spoke    between the hub and managers on leaves   ends     stuck, or a backlog that only grows
+//! fold     a leaf at rest is played once            opening  and so is a leaf that begins as another did
 //! ```
 //!
 //! Topologies: `single` and `sharded` are one part, in which everything may wait for everything. In `cells` every cell has a
@@ -33,7 +34,8 @@
 //!
 //! Measured (`million --clock virtual --set fleet.clusters=N`, release, two threads of a busy machine): a cluster takes 1,187
 //! events, 898 calls and 580, 660 and 720 us of CPU with 1,000, 10,000 and 100,000 of them, which hold 77, 83 and 84 MB.
-//! Every event is played: a million clusters take 12 minutes of CPU. The profile is flat, so only fewer events would help.
+//! That is with every event played (`--no-fold`). Folded, 5,000 clusters take 1.2 s of CPU and 50,000 take 10.6 where unfolded
+//! 5,000 take 4.1 at the same, busy, time of the machine: 210 us per cluster for 830.
 
 mod argo;
 mod changes;
