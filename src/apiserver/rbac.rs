@@ -9,7 +9,6 @@
 
 use super::clusters::Cluster;
 use super::object::Object;
-use super::schema::Resource;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -153,9 +152,8 @@ impl Subjects<'_> {
                     continue;
                 }
                 let RoleRef { kind, name } = &binding.role_ref;
-                let (plural, at) = if kind == "ClusterRole" { ("clusterroles", "") } else { ("roles", namespace) };
-                match resource(plural).and_then(|kind: Arc<Resource>| cluster.read(&kind, at, name)) {
-                    Some(role) => rules.extend(read::<Role>(&role).and_then(|role| role.rules).unwrap_or_default()),
+                match role(cluster, kind, namespace, name) {
+                    Some(own) => rules.extend(own),
                     None => missing.push(format!("{}.{GROUP} {name:?} not found", kind.to_lowercase())),
                 }
             }
@@ -165,6 +163,66 @@ impl Subjects<'_> {
             bound("rolebindings", namespace);
         }
         (rules, missing)
+    }
+}
+
+/// The rules of a role, which may be one of the cluster; `None` if there is no such role.
+#[must_use]
+pub fn role(cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> Option<Vec<Rule>> {
+    let (plural, namespace) = if kind == "ClusterRole" { ("clusterroles", "") } else { ("roles", namespace) };
+    let found = cluster.read(cluster.catalog().find(GROUP, "v1", plural)?, namespace, name)?;
+    Some(read::<Role>(&found).and_then(|role| role.rules).unwrap_or_default())
+}
+
+/// Of what somebody wants to hand out, what they do not hold themselves
+/// (`component-helpers/auth/rbac/validation.Covers`).
+#[must_use]
+pub fn beyond(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
+    let parts = wanted.iter().flat_map(Rule::parts);
+    parts.filter(|part| !held.iter().any(|rule| rule.grants(part.wish()))).collect()
+}
+
+impl Rule {
+    /// One rule for everything that this one grants.
+    fn parts(&self) -> Vec<Self> {
+        let one = |text: &String| vec![text.clone()];
+        let none = [String::new()];
+        let names = if self.resource_names.is_empty() { &none[..] } else { &self.resource_names };
+        let mut parts = Vec::new();
+        for verb in &self.verbs {
+            let verbs = one(verb);
+            for path in &self.non_resource_urls {
+                parts.push(Self { verbs: verbs.clone(), non_resource_urls: one(path), ..Self::default() });
+            }
+            for group in &self.api_groups {
+                for resource in &self.resources {
+                    for name in names {
+                        let (api_groups, resources) = (one(group), one(resource));
+                        let resource_names = if name.is_empty() { Vec::new() } else { one(name) };
+                        let verbs = verbs.clone();
+                        parts.push(Self { verbs, api_groups, resources, resource_names, ..Self::default() });
+                    }
+                }
+            }
+        }
+        parts
+    }
+
+    /// What a rule of one part grants.
+    fn wish(&self) -> Wish<'_> {
+        fn first(list: &[String]) -> &str {
+            list.first().map_or("", String::as_str)
+        }
+        let what = match self.non_resource_urls.first() {
+            Some(path) => What::Path(path),
+            None => {
+                let resource = first(&self.resources);
+                let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+                let name = first(&self.resource_names);
+                What::Objects { group: first(&self.api_groups), resource, subresource, namespace: "", name }
+            }
+        };
+        Wish { verb: first(&self.verbs), what }
     }
 }
 
@@ -335,6 +393,23 @@ mod tests {
         ] {
             let may = Subjects { user, groups: &groups }.may(wish, &cluster);
             assert_eq!(may.is_ok(), granted, "{user} {groups:?} {wish:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_hands_out_more_than_they_hold() {
+        let rule = |verbs: &[&str], groups: &[&str], resources: &[&str]| {
+            let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+            Rule { verbs: texts(verbs), api_groups: texts(groups), resources: texts(resources), ..Rule::default() }
+        };
+        for (held, wanted, beyond_them) in [
+            (rule(&["get", "list"], &["apps"], &["*"]), rule(&["get"], &["apps"], &["deployments"]), 0),
+            (rule(&["get"], &["apps"], &["*"]), rule(&["get", "list"], &["apps"], &["*"]), 1),
+            (rule(&["*"], &["*"], &["*"]), rule(&["*"], &["*"], &["*"]), 0),
+            (rule(&["get"], &["*"], &["pods"]), rule(&["*"], &[""], &["pods"]), 1),
+            (rule(&["get"], &[""], &["pods"]), rule(&["get"], &[""], &["pods/log", "pods"]), 1),
+        ] {
+            assert_eq!(beyond(&[held.clone()], &[wanted.clone()]).len(), beyond_them, "{held:?} {wanted:?}");
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::Cluster;
 use super::deleting::{DeleteOptions, Gone};
-use super::prepare::held;
 use super::state::{State, Work, Written};
 use super::update::with_field;
 use crate::apiserver::failure::Failure;
@@ -29,10 +28,6 @@ pub(super) fn check_deletable(resource: &Resource, object: &Object) -> Result<()
     let name = &*object.meta.name;
     if IMMORTAL.contains(&name) {
         return Err(Failure::forbidden("namespaces", "", name, "this namespace may not be deleted"));
-    }
-    if object.meta.deleted.is_some() && held(object) {
-        let why = "The system is ensuring all content is removed from this namespace.  Upon completion, this namespace will automatically be purged by the system.";
-        return Err(Failure::conflict("namespaces", "", name, why));
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ impl Cluster {
         }
         let kept = if matches!(change, Change::Apply(_)) { left_alone_by_apply(request, old) } else { Kept::default() };
         let old_value = old.parts(resource, kept);
-        let (new, owners) = change.apply(request, Some((old, &old_value)), now)?;
+        let (mut new, owners) = change.apply(request, Some((old, &old_value)), now)?;
         let metadata = &new["metadata"];
         if !metadata.is_object() {
             return Err(patch_failure(PatchError::DoesNotApply("metadata is gone".to_owned())).into());
@@ -126,6 +126,7 @@ impl Cluster {
         if !version.is_empty() && version != old.meta.resource_version.to_string() {
             return Err(Failure::modified(&resource.plural, &resource.group, &old.meta.name).into());
         }
+        outside(resource, &mut new);
         check_renamed(request, &new, &old_value)?;
         let value = through_door(request, &old_value, new);
         self.replace(request, &Before { object: old, value: &old_value, kept }, value, owners, now)
@@ -197,6 +198,13 @@ fn check_immutable(request: &Request<'_>, new: &Value, old: &Value) -> Result<()
         }
     }
     Ok(())
+}
+
+/// An object of the cluster is in no namespace, whatever its writer says.
+fn outside(resource: &crate::apiserver::schema::Resource, value: &mut Value) {
+    if let (false, Some(metadata)) = (resource.namespaced, value["metadata"].as_object_mut()) {
+        metadata.remove("namespace");
+    }
 }
 
 /// Name and namespace of an object never change.
@@ -334,6 +342,7 @@ fn applied_config(request: &Request<'_>, mut config: Value) -> Result<Value, Fai
         }
         config["metadata"]["namespace"] = json!(namespace);
     }
+    outside(request.resource, &mut config);
     Ok(config)
 }
 

@@ -8,8 +8,10 @@ use super::identity::Identity;
 use super::route::{Route, Target};
 use super::server::Call;
 use crate::apiserver::failure::{Failure, qualified};
-use crate::apiserver::rbac::{Authorization, What, Wish};
+use crate::apiserver::rbac::{self, Authorization, Rule, What, Wish};
+use crate::apiserver::schema::Resource;
 use http::Method;
+use serde_json::Value;
 
 /// Whether the caller may make this call.
 pub(crate) fn call(call: &Call<'_>, route: Route<'_>, path: &str) -> Result<(), Failure> {
@@ -48,6 +50,58 @@ pub(crate) fn impersonate(real: &Identity, wanted: &Identity, site: &Site) -> Re
         let what = What::Objects { group, resource, subresource: "", namespace, name };
         may(real, Wish { verb: "impersonate", what }, site)
     })
+}
+
+/// Whether the caller may hand out what a role or a binding in `body` grants: nobody gives what they do not hold
+/// (`pkg/registry/rbac/*/policybased`).
+pub(crate) fn grants(call: &Call<'_>, resource: &Resource, target: Target<'_>, body: &[u8]) -> Result<(), Failure> {
+    let who = call.identity.subjects();
+    let open = call.site.authorization == Authorization::Everyone || who.is_privileged();
+    if open || resource.group != "rbac.authorization.k8s.io" || call.parts.method == Method::DELETE {
+        return Ok(());
+    }
+    let Ok(document) = serde_json::from_slice::<Value>(body) else { return Ok(()) };
+    let namespace = target.namespace.unwrap_or_default();
+    let (cluster, word) = (&call.site.cluster, |value: &Value| value.as_str().unwrap_or_default().to_owned());
+    let (wanted, verb, what) = if document["roleRef"].is_object() {
+        let (kind, name) = (word(&document["roleRef"]["kind"]), word(&document["roleRef"]["name"]));
+        let plural = if kind == "ClusterRole" { "clusterroles" } else { "roles" };
+        let Some(rules) = rbac::role(cluster, &kind, namespace, &name) else {
+            return Err(Failure::not_found(plural, &resource.group, &name));
+        };
+        (rules, "bind", (plural, name))
+    } else {
+        let rules: Vec<Rule> = serde_json::from_value(document["rules"].clone()).unwrap_or_default();
+        let name = target.name.map_or_else(|| word(&document["metadata"]["name"]), str::to_owned);
+        (rules, "escalate", (&*resource.plural, name))
+    };
+    let (plural, name) = (what.0, &*what.1);
+    let what = What::Objects { group: &resource.group, resource: plural, subresource: "", namespace, name };
+    let beyond = rbac::beyond(&who.rules(cluster, namespace).0, &wanted);
+    if beyond.is_empty() || who.may(Wish { verb, what }, cluster).is_ok() {
+        return Ok(());
+    }
+    let object = target.name.map_or_else(|| word(&document["metadata"]["name"]), str::to_owned);
+    let why = format!(
+        "user {:?} (groups={:?}) is attempting to grant RBAC permissions not currently held:\n{}",
+        call.identity.user,
+        call.identity.groups,
+        beyond.iter().map(shown).collect::<Vec<_>>().join("\n")
+    );
+    Err(Failure::forbidden(&resource.plural, &resource.group, &object, &why))
+}
+
+/// A rule in the words of the original (`CompactString`).
+fn shown(rule: &Rule) -> String {
+    let parts = [
+        ("APIGroups", &rule.api_groups),
+        ("Resources", &rule.resources),
+        ("ResourceNames", &rule.resource_names),
+        ("NonResourceURLs", &rule.non_resource_urls),
+        ("Verbs", &rule.verbs),
+    ];
+    let told = parts.iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| format!("{name}:{list:?}"));
+    format!("{{{}}}", told.collect::<Vec<_>>().join(", "))
 }
 
 /// Whether the roles of the cluster grant it.

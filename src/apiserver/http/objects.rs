@@ -59,6 +59,7 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
         return Err(Failure::too_large_body(message).into());
     }
     let body = json_body(call, resource, verb, patch, media)?;
+    authorize::grants(call, resource, target, &body)?;
     let mut options = options::options(call.query, verb, patch)?;
     let delete;
     if matches!(verb, Verb::Delete | Verb::DeleteCollection) && !body.is_empty() {
