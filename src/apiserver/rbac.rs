@@ -279,6 +279,7 @@ mod tests {
     use crate::apiserver::clusters::{Base, Clusters, Settings};
     use crate::apiserver::request::{Body, Now, Request, Verb};
     use serde_json::{Value, json};
+    use std::slice::from_ref;
 
     fn cluster() -> Arc<Cluster> {
         let base = Base::new(&[], &[]).unwrap();
@@ -409,7 +410,7 @@ mod tests {
             (rule(&["get"], &["*"], &["pods"]), rule(&["*"], &[""], &["pods"]), 1),
             (rule(&["get"], &[""], &["pods"]), rule(&["get"], &[""], &["pods/log", "pods"]), 1),
         ] {
-            assert_eq!(beyond(&[held.clone()], &[wanted.clone()]).len(), beyond_them, "{held:?} {wanted:?}");
+            assert_eq!(beyond(from_ref(&held), from_ref(&wanted)).len(), beyond_them, "{held:?} {wanted:?}");
         }
     }
 
