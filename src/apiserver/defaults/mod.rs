@@ -7,7 +7,7 @@
 mod derived;
 
 use crate::apiserver::object::Kept;
-use crate::apiserver::schema::{Resource, TypeId, Types};
+use crate::apiserver::schema::{Field, Node, Resource, TypeId, Types};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -117,10 +117,8 @@ fn fill_items(types: &Types, id: TypeId, value: &mut Value) {
         Value::Object(map) if of.fields.is_some() && !map.is_empty() => {
             for (name, inner) in map.iter_mut() {
                 let Some(entry) = of.entry(name).filter(|_| inner.is_object() || inner.is_array()) else { continue };
-                let required = types.node(entry).fields.as_deref().unwrap_or_default();
-                let always = required.iter().filter(|field| field.default == Some(Value::Object(Map::new())));
                 if let Some(inner) = inner.as_object_mut() {
-                    for field in always {
+                    for field in always(types.node(entry)) {
                         inner.entry(&*field.name).or_insert_with(|| types.zero(field.id));
                     }
                 }
@@ -129,11 +127,9 @@ fn fill_items(types: &Types, id: TypeId, value: &mut Value) {
         }
         Value::Array(list) => {
             let Some(items) = of.items else { return };
-            let fields = types.node(items).fields.as_deref().unwrap_or_default();
-            let always = || fields.iter().filter(|field| field.default == Some(Value::Object(Map::new())));
             for item in list {
                 if let Some(item) = item.as_object_mut() {
-                    for field in always() {
+                    for field in always(types.node(items)) {
                         item.entry(&*field.name).or_insert_with(|| types.zero(field.id));
                     }
                 }
@@ -142,6 +138,12 @@ fn fill_items(types: &Types, id: TypeId, value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// The fields of a structure that Go always writes: their default is `{}`.
+fn always(of: &Node) -> impl Iterator<Item = &Field> {
+    let empty = |field: &&Field| matches!(&field.default, Some(Value::Object(map)) if map.is_empty());
+    of.at(&of.defaulted).filter(empty)
 }
 
 /// Structural defaults: nulls of fields that may not be null go first, then absent fields get theirs.

@@ -71,6 +71,15 @@ impl Walk<'_> {
 /// Whether decoding into a structure and writing it again loses the entry: nulls (which are the zero value in a map of
 /// texts), and empty maps and lists that need not be there.
 fn vanishes(types: &Types, of: &Node, name: &str, value: &mut Value) -> bool {
+    let empty = match value {
+        Value::Null => true,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    };
+    if !empty {
+        return false;
+    }
     let field = of.field(name);
     let entry = field.map(|field| field.id).or(of.rest).map(|id| types.node(id));
     match value {
@@ -81,7 +90,7 @@ fn vanishes(types: &Types, of: &Node, name: &str, value: &mut Value) -> bool {
             }
             !text
         }
-        Value::Object(map) if map.is_empty() => {
+        Value::Object(_) => {
             let is_map = entry.is_some_and(|entry| {
                 entry.fields.as_ref().is_some_and(|fields| fields.is_empty())
                     && entry.rest.is_some_and(|rest| rest != DEDUCED)
@@ -89,8 +98,7 @@ fn vanishes(types: &Types, of: &Node, name: &str, value: &mut Value) -> bool {
             is_map && field.is_some_and(|field| !field.required)
         }
         // An empty managedFields is a wish: to start anew.
-        Value::Array(list) if list.is_empty() => field.is_some_and(|field| !field.required && name != "managedFields"),
-        _ => false,
+        _ => field.is_some_and(|field| !field.required && name != "managedFields"),
     }
 }
 

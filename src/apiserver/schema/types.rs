@@ -173,7 +173,13 @@ impl Node {
     pub fn field(&self, name: &str) -> Option<&Field> {
         let fields = self.fields.as_deref()?;
         let start = start(name);
-        let order = |field: &Field| field.start.cmp(&start).then_with(|| (*field.name).cmp(name));
+        let order = |field: &Field| {
+            // Most names differ in their first bytes or end there: then their texts are not looked at.
+            field.start.cmp(&start).then_with(|| match (field.name.len(), name.len()) {
+                (ours, theirs) if ours <= 8 || theirs <= 8 => ours.cmp(&theirs),
+                _ => field.name.as_bytes()[8..].cmp(&name.as_bytes()[8..]),
+            })
+        };
         fields.binary_search_by(order).ok().map(|at| &fields[at])
     }
 
