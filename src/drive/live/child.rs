@@ -67,7 +67,7 @@ pub(crate) fn start(
     // A megabyte of signals may wait while the harness is busy; the default is 64 KiB. Best effort.
     let _ = rustix::pipe::fcntl_setpipe_size(&output, 1 << 20);
     std::thread::Builder::new().name(format!("hear-{name}")).spawn(move || {
-        listen(index, output, &heard);
+        listen(index, io::BufReader::with_capacity(1 << 16, output), &heard);
         if let Ok(status) = process.wait() {
             // The harness may have stopped listening: then nobody needs to know.
             let _ = heard.send(Event::Child(index, Heard::Ended(status)));

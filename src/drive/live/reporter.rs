@@ -13,9 +13,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// Signals that may wait for the pipe.
 const QUEUE: usize = 1 << 16;
+/// Signals are collected so long before they are written: one by one they cost a wake-up and two system calls on either
+/// side (measured: 300 switches of context per cluster of an install, 5 % of all CPU).
+const HOLD: Duration = Duration::from_millis(10);
 
 enum Said {
     Signal(Signal),
@@ -97,6 +101,10 @@ impl Writer {
 fn write_all(said: &Receiver<Said>, mut out: impl Write) -> io::Result<()> {
     let mut batch = Batch::default();
     while let Ok(mut next) = said.recv() {
+        if matches!(next, Said::Signal(_)) {
+            // Nobody unparks this thread; should it wake early, the batch is smaller.
+            std::thread::park_timeout(HOLD);
+        }
         loop {
             match next {
                 Said::Signal(signal) => {

@@ -15,6 +15,7 @@ use super::settings::{self, Settings, SettingsError};
 use crate::fleet::World;
 use crate::scenario::{self, Scenario};
 use std::io::BufRead;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -62,6 +63,8 @@ struct Stage {
     orders: mpsc::Receiver<Order>,
 }
 
+/// Bytes of frames that are written at once: what comes together in 10 ms.
+const FRAMES: usize = 1 << 16;
 /// Orders that may wait; there are a handful in a run.
 const ORDERS: usize = 64;
 
@@ -70,7 +73,9 @@ const ORDERS: usize = 64;
 /// # Errors
 /// When it cannot start. The harness is told the same.
 pub fn play(role: Role, settings: &Path) -> Result<(), RoleError> {
-    let (reporter, writer) = Reporter::start(std::io::stdout())?;
+    // Not through the line buffer of standard output: frames are no lines.
+    let out = std::fs::File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    let (reporter, writer) = Reporter::start(std::io::BufWriter::with_capacity(FRAMES, out))?;
     let played = rehearse(settings, &reporter).and_then(|stage| match role {
         Role::Hub => serve(hub::play(stage)),
         Role::Leaves => serve(leaves::play(stage)),
