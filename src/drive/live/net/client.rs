@@ -12,8 +12,8 @@ use http::Response;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,7 +43,8 @@ pub(in crate::drive::live) struct Call<'a> {
     pub(in crate::drive::live) kind: Kind,
     pub(in crate::drive::live) path: String,
     pub(in crate::drive::live) media: &'static str,
-    pub(in crate::drive::live) body: &'a Value,
+    /// JSON: a value, or its text.
+    pub(in crate::drive::live) body: &'a (dyn Display + Sync),
 }
 
 impl Call<'_> {
@@ -98,6 +99,20 @@ struct Line<'a> {
     r#type: &'a str,
     #[serde(borrow)]
     object: &'a RawValue,
+}
+
+/// Type and object of an event. Go's servers write nothing else and in this order, so the object ends where the line does;
+/// it is looked through by whoever reads it, and only then.
+fn event(line: &str) -> Option<(&str, &str)> {
+    let written = || {
+        let (kind, object) = line.strip_prefix(r#"{"type":""#)?.split_once(r#"","object":"#)?;
+        let object = object.trim_end().strip_suffix('}')?;
+        (kind.bytes().all(|byte| byte.is_ascii_uppercase()) && object.starts_with('{')).then_some((kind, object))
+    };
+    written().or_else(|| {
+        let line: Line<'_> = serde_json::from_str(line).ok()?;
+        Some((line.r#type, line.object.get()))
+    })
 }
 
 impl Client {
@@ -196,11 +211,11 @@ impl Client {
             let Some(end) = pending.iter().rposition(|byte| *byte == b'\n') else { continue };
             let whole = pending.split_to(end + 1);
             for line in whole[..].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else { return listed };
+                let Some((kind, object)) = std::str::from_utf8(line).ok().and_then(event) else { return listed };
                 self.events.fetch_add(1, Ordering::Relaxed);
-                match line.r#type {
-                    "ADDED" | "MODIFIED" => tell(News::Applied(line.object.get())),
-                    "DELETED" => tell(News::Deleted(line.object.get())),
+                match kind {
+                    "ADDED" | "MODIFIED" => tell(News::Applied(object)),
+                    "DELETED" => tell(News::Deleted(object)),
                     // The first bookmark ends the list; later ones change nothing.
                     "BOOKMARK" if !listed => {
                         listed = true;
@@ -212,5 +227,22 @@ impl Client {
             }
         }
         listed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_read_whatever_its_order() {
+        for (line, expected) in [
+            (r#"{"type":"ADDED","object":{"a":{}}}"#, Some(("ADDED", r#"{"a":{}}"#))),
+            (r#"{"object":{"a":1},"type":"DELETED"}"#, Some(("DELETED", r#"{"a":1}"#))),
+            (r#"{ "type": "MODIFIED", "object": {} }"#, Some(("MODIFIED", "{}"))),
+            (r#"{"type":"","object":{"#, None),
+        ] {
+            assert_eq!(event(line), expected, "{line}");
+        }
     }
 }
