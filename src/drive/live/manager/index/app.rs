@@ -10,8 +10,10 @@ use crate::reconcile::{
 };
 use crate::scenario::Behaviour;
 use crate::units::{Span, Time};
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// An Application may arrive before the Secret of its cluster (assumed).
 const HOMELESS_GRACE: Span = Span::from_secs(2);
@@ -21,6 +23,22 @@ const HOMELESS_GRACE: Span = Span::from_secs(2);
 pub(super) struct Destination {
     pub(super) server: Box<str>,
     pub(super) name: Box<str>,
+}
+
+/// Of a spec only where it goes.
+#[derive(Deserialize)]
+struct Peek<'a> {
+    #[serde(borrow)]
+    destination: To<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct To<'a> {
+    #[serde(borrow)]
+    server: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
 }
 
 /// One Application.
@@ -118,12 +136,14 @@ impl Index {
         id: Option<AppId>,
         now: Time,
     ) -> bool {
-        let key = self.key(object.namespace(), object.name(), id);
         let inputs = inputs(object);
-        let entry = &mut self.apps[key as usize];
-        entry.words.rv = object.resource_version().into();
-        let known = entry.exists;
-        if known && entry.inputs == inputs {
+        let full = full_name(object.namespace(), object.name());
+        let known = self.by_name.get(&*full).copied().filter(|key| self.apps[*key as usize].exists);
+        if let Some(key) = known
+            && self.apps[key as usize].inputs == inputs
+        {
+            let entry = &mut self.apps[key as usize];
+            entry.words.rv = object.resource_version().into();
             // Our own status, or somebody's who took it away.
             if object.status.is_empty() && entry.app.status.health.is_some() {
                 entry.app.status = Status::default();
@@ -131,6 +151,15 @@ impl Index {
             }
             return self.apps[key as usize].is_ours();
         }
+        if self.is_anothers(&object.spec) {
+            if let Some(key) = known {
+                self.forget(key);
+            }
+            return false;
+        }
+        let key = self.key(object.namespace(), object.name(), id);
+        let entry = &mut self.apps[key as usize];
+        let known = entry.exists;
         entry.inputs = inputs;
         entry.exists = true;
         entry.read_at = now;
@@ -149,6 +178,14 @@ impl Index {
         self.settle(key, cluster);
         self.enqueue(key, false, now);
         self.apps[key as usize].is_ours()
+    }
+
+    /// Whether a spec names a cluster of another manager. Where several share a hub most events are about such, so nothing
+    /// else of them is read.
+    fn is_anothers(&self, spec: &str) -> bool {
+        let Ok(Peek { destination: To { server, name } }) = serde_json::from_str(spec) else { return false };
+        let destination = Destination { server: server.as_ref().into(), name: name.as_ref().into() };
+        self.settled_cluster(&destination).is_some_and(|cluster| !self.is_mine(cluster))
     }
 
     /// An Application is gone.

@@ -284,7 +284,7 @@ fn apps_of_other_managers_and_ordinary_ones_are_not_kept() {
     assert!(!apply(&mut index, &application("other", "a", &AUTO_CREATE)));
     assert!(!apply(&mut index, &application("ordinary", "b", &[])));
     assert!(apply(&mut index, &application("ours", "b", &AUTO_CREATE)));
-    assert!(matches!(next(&mut index), Some((2, None))));
+    assert!(matches!(next(&mut index), Some((1, None))));
     assert!(next(&mut index).is_none());
     index.app_deleted("argocd", "ours");
     list_all(&mut index);
