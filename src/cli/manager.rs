@@ -29,9 +29,13 @@ pub(super) struct Args {
     /// How many managers share the clusters
     #[arg(long, default_value_t = 1, value_name = "N")]
     shards: u32,
-    /// How clusters are assigned to managers
+    /// How clusters are assigned to managers. With `manual` and `label` the key `shard` of a cluster's Secret or its label
+    /// says it; that key wins over every scheme
     #[arg(long, value_enum, default_value_t, value_name = "SCHEME")]
     scheme: SchemeName,
+    /// The label that tells the manager, as a number (`label`)
+    #[arg(long, default_value = "sharding.fluxcd.io/key", value_name = "LABEL")]
+    shard_label: String,
     /// `fixed`: driven by watches. `faithful`: the original's calls and defects
     #[arg(long, value_enum, default_value_t)]
     behaviour: BehaviourName,
@@ -88,7 +92,11 @@ enum SchemeName {
     Legacy,
     RoundRobin,
     ConsistentHashing,
+    GreedyMinimum,
+    WeightedRing,
     Rendezvous,
+    Label,
+    Manual,
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -154,17 +162,25 @@ fn settings(args: Args, hub: kube::Config) -> Settings {
         SchemeName::Legacy => Scheme::Legacy,
         SchemeName::RoundRobin => Scheme::RoundRobin,
         SchemeName::ConsistentHashing => Scheme::ConsistentHashing,
+        SchemeName::GreedyMinimum => Scheme::GreedyMinimum,
+        SchemeName::WeightedRing => Scheme::WeightedRing,
+        SchemeName::Label => Scheme::Label,
+        SchemeName::Manual => Scheme::Manual,
         SchemeName::Rendezvous => Scheme::Rendezvous,
     };
     let share = match args.shards {
         1 => Share::All,
-        shards => Share::Scheme { scheme, shard: args.shard, shards },
+        shards => {
+            let label = (scheme == Scheme::Label).then(|| args.shard_label.into());
+            Share::Scheme { scheme, shard: args.shard, shards, label }
+        }
     };
     Settings {
         hub,
         namespace: args.namespace,
         share,
         shard: args.shard,
+        tells: false,
         lease: None,
         seed: Seed::new(u64::from(std::process::id())),
         reporter: Reporter::silent(),

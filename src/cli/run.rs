@@ -11,8 +11,8 @@ use crate::drive::live::budget::TooMuch;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
 use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
-use crate::scenario::{self, Expect, ManagerKind, Scenario};
-use crate::topology::Layout;
+use crate::scenario::{self, Expect, ManagerKind, Scenario, TopologyKind};
+use crate::topology::{Course, Layout};
 use crate::units::Span;
 use crate::{clock, report};
 use std::io::Write;
@@ -208,7 +208,12 @@ const fn cut_short(ending: Ending) -> Option<Reason> {
 /// Clusters and apps of the managers of each process.
 fn shares(scenario: &Scenario, world: &World) -> Vec<(u64, u64)> {
     let layout = Layout::of(world, &scenario.topology);
-    let mut shares = vec![(0, 0); layout.processes as usize];
+    let come = match scenario.topology.kind {
+        // Those that come later own nothing at the start.
+        TopologyKind::Sharded => Course::of(world, scenario).most(),
+        TopologyKind::Single | TopologyKind::Cells | TopologyKind::HubAndSpoke => 0,
+    };
+    let mut shares = vec![(0, 0); layout.processes.max(come) as usize];
     for cluster in world.clusters().ids() {
         let share = &mut shares[layout.process(cluster) as usize];
         share.0 += 1;

@@ -163,7 +163,7 @@ fn beats(scenario: &Scenario, seed: Seed) -> Vec<Beat> {
                 let arrivals = arrivals(rate_milli, arrival, duration, seed);
                 beats.extend((0_u32..).zip(arrivals).map(|(part, after)| Beat { at: s.at + after, step, part }));
             }
-            Action::Fault { .. } | Action::Trouble { .. } => {}
+            Action::Fault { .. } | Action::Trouble { .. } | Action::Shift(_) => {}
             _ => beats.push(Beat { at: s.at, step, part: 0 }),
         }
     }
@@ -228,7 +228,7 @@ impl Player<'_> {
                 }
             }
             Action::Churn { .. } => self.churn(beat),
-            Action::Fault { .. } | Action::Trouble { .. } => {}
+            Action::Fault { .. } | Action::Trouble { .. } | Action::Shift(_) => {}
         }
     }
 

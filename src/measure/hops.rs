@@ -121,6 +121,10 @@ pub struct Progress {
     pub double_owned: u64,
     /// Times that an app's round ran on another manager than the one before.
     pub moved: u64,
+    /// Of those rounds, those of apps that had nothing to do: work that the move alone made.
+    pub repeated_rounds: u64,
+    /// Calls of those.
+    pub repeated_calls: u64,
 }
 
 impl Progress {
@@ -140,6 +144,8 @@ impl Progress {
         self.healthy += other.healthy;
         self.double_owned += other.double_owned;
         self.moved += other.moved;
+        self.repeated_rounds += other.repeated_rounds;
+        self.repeated_calls += other.repeated_calls;
     }
 }
 
@@ -280,7 +286,8 @@ impl Tracker {
                 self.committed(app, at, deleted, Status { health, sync, compared, revision });
             }
             Signal::Seen { app, at, generation, .. } => self.seen(app, at, generation),
-            Signal::Round { app, shard, at, took, outcome, .. } => {
+            Signal::Round { app, shard, at, took, outcome, calls, .. } => {
+                self.moved(app, shard, calls);
                 self.round(app, shard, at - took, at, outcome == RoundOutcome::Ok);
             }
             Signal::Written { app, at, object, generation } => self.written(app, at, object, generation),
@@ -355,14 +362,26 @@ impl Tracker {
         });
     }
 
+    /// A round of an app ended; if another manager made the one before, the app has moved.
+    fn moved(&mut self, id: AppId, shard: u32, calls: u32) {
+        let Some(app) = self.apps.get(id.index()) else { return };
+        let last = app.round.1;
+        if last == NOBODY || last == shard {
+            return;
+        }
+        self.progress.moved += 1;
+        if app.open.is_empty() {
+            self.progress.repeated_rounds += 1;
+            self.progress.repeated_calls += u64::from(calls);
+        }
+    }
+
     fn round(&mut self, id: AppId, shard: u32, start: Time, end: Time, ok: bool) {
         let Some(app) = self.apps.get_mut(id.index()) else { return };
         let (last_end, last_shard) = app.round;
-        if last_shard != NOBODY && last_shard != shard {
-            self.progress.moved += 1;
-            if start < last_end && !std::mem::replace(&mut app.double_owned, true) {
-                self.progress.double_owned += 1;
-            }
+        let another = last_shard != NOBODY && last_shard != shard;
+        if another && start < last_end && !std::mem::replace(&mut app.double_owned, true) {
+            self.progress.double_owned += 1;
         }
         app.round = (end.max(last_end), shard);
         // A round that began after the change was ready and found nothing to write has reported it all the same.

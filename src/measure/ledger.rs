@@ -202,7 +202,7 @@ impl Ledger {
             order: Reorder::default(),
             intended: Vec::new(),
             queues: vec![0; plan.shards],
-            owners: Owners::new(0, plan.shards),
+            owners: Owners::new(0, plan.shards, plan.start),
             books: Books { sum, width: plan.window, ..Books::default() },
             part: 0,
             origin: Span::ZERO,
@@ -218,7 +218,7 @@ impl Ledger {
     /// Follows who owns so many clusters.
     #[must_use]
     pub fn with_owners(mut self, clusters: u64) -> Self {
-        self.owners = Owners::new(clusters, self.plan.shards);
+        self.owners = Owners::new(clusters, self.plan.shards, self.plan.start);
         self
     }
 
@@ -331,6 +331,17 @@ impl Ledger {
     #[must_use]
     pub fn all_healthy(&self) -> Option<Span> {
         self.tracker.all_healthy().map(|at| at.since(self.plan.start))
+    }
+
+    /// Clusters that came to another manager so far; `None` while some have none.
+    #[must_use]
+    pub fn clusters_moved(&self) -> Option<u64> {
+        self.owners.moved()
+    }
+
+    /// The run is over: managers that let go from now on are on their way home.
+    pub const fn close_owners(&mut self, now: Time) {
+        self.owners.close(now);
     }
 
     /// The run ended at `now`: counts what is still held and says what it came to.

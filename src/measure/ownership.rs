@@ -16,6 +16,8 @@ pub struct Ownership {
     pub orphaned: Span,
     /// The gaps, oldest first.
     pub gaps: Vec<Gap>,
+    /// When how many clusters came to another manager.
+    pub gains: Vec<(Time, u64)>,
 }
 
 /// A time in which some clusters had no owner.
@@ -36,19 +38,25 @@ pub struct Gap {
 pub(super) struct Owners {
     clusters: u64,
     counts: Vec<u64>,
+    /// Before the first change is due managers come up one after the other, which is neither a gap nor a move.
+    start: Time,
     told: bool,
     complete: bool,
+    /// The run was over then: managers that leave later leave no gap.
+    over: Option<Time>,
     last: Time,
     found: Ownership,
 }
 
 impl Owners {
-    pub(super) fn new(clusters: u64, shards: usize) -> Self {
+    pub(super) fn new(clusters: u64, shards: usize, start: Time) -> Self {
         Self {
             clusters,
             counts: vec![0; shards],
+            start,
             told: false,
             complete: false,
+            over: None,
             last: Time(0),
             found: Ownership::default(),
         }
@@ -56,10 +64,15 @@ impl Owners {
 
     /// A manager owns so many from now on, of which it just gained some.
     pub(super) fn owns(&mut self, shard: usize, at: Time, clusters: u64, gained: u64) {
+        if self.over.is_some_and(|over| at > over) {
+            return;
+        }
         self.told = true;
         self.account(at);
-        if self.complete {
+        let counts = self.complete && at >= self.start;
+        if counts && gained > 0 {
             self.found.moved += gained;
+            self.found.gains.push((at, gained));
         }
         if let Some(count) = self.counts.get_mut(shard) {
             *count = clusters;
@@ -68,12 +81,22 @@ impl Owners {
         match self.found.gaps.last_mut().filter(|gap| !gap.closed) {
             Some(gap) if missing == 0 => gap.closed = true,
             Some(gap) => gap.clusters = gap.clusters.max(missing),
-            None if missing > 0 && self.complete => {
+            None if missing > 0 && counts => {
                 self.found.gaps.push(Gap { at, lasted: Span::ZERO, clusters: missing, closed: false });
             }
             None => {}
         }
         self.complete |= missing == 0;
+    }
+
+    /// Clusters that came to another manager so far; `None` while some have none.
+    pub(super) fn moved(&self) -> Option<u64> {
+        (self.missing() == 0 || !self.told).then_some(self.found.moved)
+    }
+
+    /// The run ended at `now`: what managers do later does not count.
+    pub(super) const fn close(&mut self, now: Time) {
+        self.over = Some(now);
     }
 
     fn missing(&self) -> u64 {
@@ -91,7 +114,7 @@ impl Owners {
 
     /// What there was; `None` if no manager ever told.
     pub(super) fn finish(mut self, now: Time) -> Option<Ownership> {
-        self.account(now);
+        self.account(self.over.unwrap_or(now));
         self.told.then_some(self.found)
     }
 }
@@ -102,22 +125,32 @@ mod tests {
 
     #[test]
     fn a_gap_lasts_from_a_death_until_all_are_owned_again() {
-        let mut owners = Owners::new(10, 2);
-        owners.owns(0, Time(5), 4, 4);
+        let mut owners = Owners::new(10, 2, Time(90));
+        owners.owns(0, Time(3), 10, 10);
+        owners.owns(0, Time(5), 4, 0);
         owners.owns(1, Time(7), 6, 6);
         owners.owns(1, Time(100), 0, 0);
         owners.owns(0, Time(130), 8, 4);
         owners.owns(0, Time(150), 10, 2);
         owners.owns(1, Time(200), 0, 0);
         let found = owners.finish(Time(300)).unwrap();
-        assert_eq!(found.moved, 6);
+        assert_eq!((found.moved, found.gains), (6, vec![(Time(130), 4), (Time(150), 2)]));
         assert_eq!(found.gaps, [Gap { at: Time(100), lasted: Span(50), clusters: 6, closed: true }]);
         assert_eq!(found.orphaned, Span(6 * 30 + 2 * 20));
     }
 
     #[test]
+    fn managers_that_leave_when_all_is_over_leave_no_gap() {
+        let mut owners = Owners::new(10, 1, Time(0));
+        owners.owns(0, Time(5), 10, 10);
+        owners.close(Time(50));
+        owners.owns(0, Time(60), 0, 0);
+        assert_eq!(owners.finish(Time(99)).unwrap(), Ownership::default());
+    }
+
+    #[test]
     fn the_start_is_no_gap_and_silence_says_nothing() {
-        let mut owners = Owners::new(10, 2);
+        let mut owners = Owners::new(10, 2, Time(0));
         assert_eq!(owners.clone().finish(Time(9)), None);
         owners.owns(0, Time(5), 4, 4);
         assert_eq!(owners.finish(Time(9)).unwrap(), Ownership::default());

@@ -9,7 +9,7 @@ use crate::measure::host::Host;
 use crate::measure::process::Usage;
 use crate::measure::warning::{Audited, Warning, audit};
 use crate::measure::{Figures, Gap, Hop, Hops, Outcome, Ownership, Role, RoundOutcome, limit};
-use crate::scenario::{Backend, Behaviour, Scenario};
+use crate::scenario::{Action, Backend, Behaviour, Fault, Scenario, Step, Victim};
 use crate::units::{Span, Time};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -153,7 +153,7 @@ pub fn finish(begun: RunRecord, scenario: &Scenario, ran: &Ran<'_>) -> RunRecord
             [] => limit::find(outcome, &usages, host, ran.used, busy, scenario.manager.concurrency),
             known => limit::most(known),
         }),
-        ownership: outcome.ownership.as_ref().map(|ownership| owned(ownership, ran.epoch)),
+        ownership: outcome.ownership.as_ref().map(|ownership| owned(ownership, scenario, ran)),
         assumptions: begun.assumptions.iter().chain(ran.assumptions).cloned().collect(),
         host: ran.host.clone(),
         warnings: warnings.iter().map(warning).collect(),
@@ -290,7 +290,8 @@ fn managers(ran: &Ran<'_>, provenance: Provenance) -> Vec<ManagerRecord> {
     ran.outcome.shards.iter().zip(ran.shares).enumerate().map(manager).collect()
 }
 
-fn owned(ownership: &Ownership, epoch: Time) -> OwnershipRecord {
+fn owned(ownership: &Ownership, scenario: &Scenario, ran: &Ran<'_>) -> OwnershipRecord {
+    let (epoch, progress) = (ran.epoch, ran.outcome.progress);
     let gap = |gap: &Gap| GapRecord {
         at_s: gap.at.since(epoch).as_secs_f64(),
         lasted_s: gap.lasted.as_secs_f64(),
@@ -303,6 +304,43 @@ fn owned(ownership: &Ownership, epoch: Time) -> OwnershipRecord {
         orphaned_cluster_s: ownership.orphaned.as_secs_f64(),
         gap_max_s: longest.as_secs_f64(),
         gaps: ownership.gaps.iter().map(gap).collect(),
+        rounds_repeated: progress.repeated_rounds,
+        calls_repeated: progress.repeated_calls,
+        shifts: shifts(ownership, scenario, epoch),
+    }
+}
+
+/// What each step of the timeline made move. What came before all of them is nobody's.
+fn shifts(ownership: &Ownership, scenario: &Scenario, epoch: Time) -> Vec<ShiftRecord> {
+    let mut steps: Vec<(Span, String)> = scenario.timeline.iter().flat_map(told).collect();
+    steps.sort_by_key(|(at, _)| *at);
+    let ends = steps.iter().skip(1).map(|(at, _)| epoch + *at).chain([Time(u64::MAX)]);
+    let shift = |((at, what), end): (&(Span, String), Time)| {
+        let began = epoch + *at;
+        let gains = ownership.gains.iter().filter(|(when, _)| (began..end).contains(when));
+        let last = gains.clone().map(|(when, _)| *when).max();
+        ShiftRecord {
+            at_s: at.as_secs_f64(),
+            what: what.clone(),
+            clusters_moved: gains.map(|(_, clusters)| clusters).sum(),
+            settled_s: last.map(|last| last.since(began).as_secs_f64()),
+        }
+    };
+    steps.iter().zip(ends).map(shift).collect()
+}
+
+/// Whether a step changes who manages what, in words: when it begins, and when what it hurt is back.
+fn told(step: &Step) -> Vec<(Span, String)> {
+    match &step.action {
+        Action::Shift(shift) => vec![(step.at, shift.to_string())],
+        Action::Fault { victim: Victim::Manager(manager), fault, duration } => {
+            let verb = if *fault == Fault::Kill { "kill" } else { "pause" };
+            vec![
+                (step.at, format!("{verb} manager {manager}")),
+                (step.at + *duration, format!("manager {manager} is back")),
+            ]
+        }
+        _ => Vec::new(),
     }
 }
 

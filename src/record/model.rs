@@ -361,6 +361,28 @@ pub struct OwnershipRecord {
     pub gap_max_s: f64,
     /// Times in which some had none.
     pub gaps: Vec<GapRecord>,
+    /// Rounds of apps that came to another manager and had nothing to do.
+    #[serde(default)]
+    pub rounds_repeated: u64,
+    /// Calls of those rounds.
+    #[serde(default)]
+    pub calls_repeated: u64,
+    /// What of the timeline made clusters move, in order.
+    #[serde(default)]
+    pub shifts: Vec<ShiftRecord>,
+}
+
+/// A step of the timeline after which clusters came to other managers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShiftRecord {
+    /// When it was meant to happen, seconds from the first change.
+    pub at_s: f64,
+    /// What it was.
+    pub what: String,
+    /// Clusters that came to another manager from then until the next such step.
+    pub clusters_moved: u64,
+    /// Until the last of them had its new manager, seconds; null if none moved.
+    pub settled_s: Option<f64>,
 }
 
 /// A time in which some clusters had no owner.

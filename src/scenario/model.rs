@@ -441,6 +441,8 @@ pub enum Action {
         /// For how long.
         duration: Span,
     },
+    /// Who manages what changes; real clock alone.
+    Shift(Shift),
     /// API servers are in trouble, for managers; simulated clock alone.
     Trouble {
         /// Which.
@@ -459,6 +461,38 @@ pub enum Action {
         /// For how long; then it runs again.
         duration: Span,
     },
+}
+
+/// A change of who manages what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shift {
+    /// So many managers more, or fewer: the last ones.
+    Managers {
+        /// How many.
+        delta: i64,
+    },
+    /// Somebody chooses the manager or the cell of clusters.
+    Move {
+        /// Their names.
+        clusters: Vec<String>,
+        /// The manager or cell.
+        to: u32,
+    },
+    /// A cell is left by all its clusters.
+    Drain {
+        /// Which.
+        cell: u32,
+    },
+}
+
+impl std::fmt::Display for Shift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Managers { delta } => write!(f, "managers {delta:+}"),
+            Self::Move { clusters, to } => write!(f, "move {} to {to}", clusters.len()),
+            Self::Drain { cell } => write!(f, "drain cell {cell}"),
+        }
+    }
 }
 
 /// What drift does to an object.

@@ -3,7 +3,7 @@
 mod instances;
 mod prices;
 
-use super::model::{self, Action, Scenario};
+use super::model::{self, Action, Scenario, Shift};
 use super::spec::{self, Change};
 use crate::ids::AddonId;
 use crate::units::{Rate, Share, Span};
@@ -365,6 +365,9 @@ fn action(change: &Change, spec: &spec::Spec, names: &[&str]) -> Action {
         Change::Decommission { addon, selector } => {
             Action::Decommission { addon: id(addon), selector: self::selector(selector) }
         }
+        Change::Managers { delta } => Action::Shift(Shift::Managers { delta: *delta }),
+        Change::Move { clusters, to } => Action::Shift(Shift::Move { clusters: clusters.clone(), to: *to }),
+        Change::Drain { cell } => Action::Shift(Shift::Drain { cell: *cell }),
         Change::Churn { rate, arrival, duration } => Action::Churn {
             rate_milli: rate.milli,
             arrival: match arrival {

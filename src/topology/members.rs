@@ -15,6 +15,9 @@
 //! What is heard of the others may be late. So after every change the leases are read once more, from the server and not
 //! from the watch, before anything is taken over: whoever renewed meanwhile, or came first, is found there.
 //!
+//! What somebody chose by hand (pins) decides as well, and managers hear of it at different times. So the sentence also says
+//! which choices its speaker knows, and a change of them is noticed like one of the members.
+//!
 //! A crash costs at most the length of the lease and the time of two writes; joining or leaving in order costs the writes
 //! alone. Two managers own one cluster only if one of them was stopped amid a call (SIGSTOP, a frozen machine) and that
 //! call is still under way when it goes on: there is no fence on the API server.
@@ -33,6 +36,8 @@ pub struct Members {
     peers: BTreeMap<u32, Peer>,
     /// Members as last adopted, in order.
     adopted: Vec<u32>,
+    /// A fingerprint of what was chosen by hand, 0 for nothing.
+    chosen: u64,
     /// How often that changed.
     changes: u64,
     /// Up to which change all leases were read anew.
@@ -64,7 +69,7 @@ impl Members {
     #[must_use]
     pub fn new(me: u32, length: Span) -> Self {
         let (peers, adopted, said) = (BTreeMap::new(), Vec::new(), String::new());
-        Self { me, length, renewed: None, peers, adopted, changes: 0, listed: 0, said }
+        Self { me, length, renewed: None, peers, adopted, chosen: 0, changes: 0, listed: 0, said }
     }
 
     /// How often a lease is renewed: thrice in its length, so that one write may fail (client-go: 15 s and 2 s tries).
@@ -81,6 +86,14 @@ impl Members {
         let peer = self.peers.entry(who).or_default();
         if peer.stamp != stamp {
             *peer = Peer { stamp, seen: now, view: view.to_owned() };
+        }
+    }
+
+    /// What was chosen by hand, as a fingerprint; 0 for nothing.
+    pub const fn chosen(&mut self, fingerprint: u64) {
+        if self.chosen != fingerprint {
+            self.chosen = fingerprint;
+            self.changes += 1;
         }
     }
 
@@ -166,6 +179,9 @@ impl Members {
             let changes = if *who == self.me { self.changes } else { own_changes(*who, said) };
             let _infallible = write!(text, "{}{who}:{changes}", if text.is_empty() { "" } else { " " });
         }
+        if self.chosen != 0 && !text.is_empty() {
+            let _infallible = write!(text, " #{:x}", self.chosen);
+        }
         text
     }
 }
@@ -196,9 +212,12 @@ mod tests {
         leases: BTreeMap<u32, (u64, String)>,
         stamp: u64,
         managers: Vec<Manager>,
+        /// What somebody chose; managers hear of it late.
+        chosen: u64,
     }
 
     struct Manager {
+        chosen: u64,
         members: Members,
         alive: bool,
         paused_until: Time,
@@ -211,6 +230,7 @@ mod tests {
     impl World {
         fn new(seed: u64, managers: u32) -> Self {
             let manager = |me| Manager {
+                chosen: 0,
                 members: Members::new(me, LENGTH),
                 alive: true,
                 paused_until: Time(0),
@@ -225,6 +245,7 @@ mod tests {
                 leases: BTreeMap::new(),
                 stamp: 0,
                 managers: (0..managers).map(manager).collect(),
+                chosen: 0,
             }
         }
 
@@ -246,6 +267,9 @@ mod tests {
                         let (stamp, view) = self.leases[&who].clone();
                         self.managers[me].members.heard(who, stamp, &view, self.now);
                     }
+                }
+                if self.chance(10) {
+                    self.managers[me].chosen = self.chosen;
                 }
                 let say = self.managers[me].act(number, self.now);
                 if let Some(change) = self.managers[me].members.must_list(self.now)
@@ -276,10 +300,13 @@ mod tests {
 
     impl Manager {
         fn act(&mut self, me: u32, now: Time) -> Option<String> {
+            self.members.chosen(self.chosen);
             let Standing { present, may_gain } = self.members.look(now);
             for cluster in 0..CLUSTERS {
                 let owns = &mut self.owns[cluster as usize];
-                let mine = !present.is_empty() && present[cluster as usize % present.len()] == me;
+                // A choice moves every cluster on.
+                let turn = usize::try_from(u64::from(cluster) + self.chosen).unwrap();
+                let mine = !present.is_empty() && present[turn % present.len()] == me;
                 if *owns && !mine {
                     *owns = false;
                     self.busy_until = now + STEP.scaled(5, 1);
@@ -322,6 +349,25 @@ mod tests {
             world.managers[1] = fresh;
             settle(&mut world, 300);
             assert!(all_owned(&world), "seed {seed}: after a return");
+        }
+    }
+
+    #[test]
+    fn what_is_chosen_by_hand_moves_without_two_owners_however_late_each_hears_of_it() {
+        for seed in 0..60 {
+            let mut world = World::new(seed, 3);
+            settle(&mut world, 200);
+            // Back and forth: what was said before is no permission.
+            for chosen in [1, 2, 1, 0, 1] {
+                world.chosen = chosen;
+                settle(&mut world, 7);
+            }
+            settle(&mut world, 150);
+            assert!(all_owned(&world), "seed {seed}: after choices");
+            world.managers[0].alive = false;
+            world.chosen = 5;
+            settle(&mut world, 300);
+            assert!(all_owned(&world), "seed {seed}: a choice and a death at once");
         }
     }
 

@@ -18,6 +18,7 @@
 
 mod argocd;
 mod balance;
+mod course;
 mod greedy;
 mod layout;
 mod members;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use argocd::{manages, recompute_secs};
 pub use balance::{Balance, Spread, Sum};
+pub use course::{Course, refuge};
 pub use layout::{Bill, Home, Layout, Side};
 pub use members::{Members, Standing};
 pub use moves::{BadEvent, Event, Moves, Stale};

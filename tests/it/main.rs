@@ -17,5 +17,6 @@ mod report;
 mod run;
 mod serve;
 mod sharding;
+mod shifts;
 mod topologies;
 mod walls;

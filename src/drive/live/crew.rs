@@ -72,8 +72,8 @@ pub(super) struct Member {
     pub(super) number: u32,
     pub(super) ended: bool,
     ready: Option<Access>,
-    /// A fault of the timeline ended it: its end is no surprise.
-    pub(super) killed: bool,
+    /// The timeline ended it: its end is no surprise.
+    pub(super) expected_to_end: bool,
 }
 
 /// Roles as the command line calls them.
@@ -110,7 +110,7 @@ pub(super) struct Crew {
     objects: bool,
     pub(super) hubs: Vec<Access>,
     pub(super) leaves: Access,
-    /// Processes of managers.
+    /// Processes of managers now.
     pub(super) processes: u32,
     /// What children signalled before everybody was ready: managers tell early what they own.
     pub(super) early: Vec<(ChildIndex, Vec<u8>)>,
@@ -198,7 +198,7 @@ impl Crew {
             .map_err(|e| CrewError::Settings { folder: self.folder.clone(), message: e.to_string() })?;
         let child = child::start(name, role, &path, index, events.clone())
             .map_err(|source| CrewError::Start { name: name.to_owned(), source })?;
-        self.members.push(Member { child, role, number, ended: false, ready: None, killed: false });
+        self.members.push(Member { child, role, number, ended: false, ready: None, expected_to_end: false });
         Ok(index)
     }
 
@@ -236,6 +236,32 @@ impl Crew {
         for member in self.members.iter_mut().filter(|m| m.role == role && !m.ended) {
             member.child.tell(order);
         }
+    }
+
+    /// Starts so many managers more.
+    ///
+    /// # Errors
+    /// The first that could not be started.
+    pub(super) fn grow(&mut self, more: u32, events: &SyncSender<Event>) -> Result<Vec<ChildIndex>, CrewError> {
+        let first = self.processes;
+        let enlist = |number: u32| {
+            let index = self.enlist(&format!("manager-{number}"), MANAGER, number, events)?;
+            self.processes = number + 1;
+            Ok(index)
+        };
+        (first..first + more).map(enlist).collect()
+    }
+
+    /// Sends so many managers home, the last ones.
+    pub(super) fn shrink(&mut self, fewer: u32) {
+        let left = self.processes.saturating_sub(fewer);
+        for member in self.members.iter_mut().filter(|m| m.role == MANAGER && m.number >= left && !m.ended) {
+            member.expected_to_end = true;
+            // One that a fault has stopped would never read the end of its input.
+            member.child.signal(rustix::process::Signal::CONT);
+            member.child.dismiss();
+        }
+        self.processes = left;
     }
 
     /// The living process that a fault is about.

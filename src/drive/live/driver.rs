@@ -4,21 +4,24 @@
 //! late is made as soon as it can be, and its latency counts from the time it was intended for; how late the generator
 //! was is reported, not hidden. Changes of one app keep their order, those of different apps run side by side.
 
+use super::above::cells;
 use super::event::{Event, Events};
 use super::net::{APPLY, AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route, from_token};
 use super::settings::Access;
+use super::shifts::Hand;
 use crate::calls::{Kind, Tally, Target};
 use crate::clock;
 use crate::drive::drifted;
 use crate::fleet::{ARGOCD_NAMESPACE, Change, ChangeKind, World};
 use crate::ids::AppId;
 use crate::model::flux::Catalogue;
-use crate::scenario::{DriftKind, Mode, Scenario};
-use crate::topology::Layout;
+use crate::scenario::{DriftKind, Mode, Scenario, TopologyKind};
+use crate::topology::{Course, Layout};
 use crate::units::{Span, Time};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -41,10 +44,13 @@ pub(super) struct Driver {
     hubs: Vec<Route>,
     /// Whose Applications are on which hub.
     layout: Layout,
+    /// What the timeline makes of that.
+    course: Course,
+    epoch: Time,
     /// A route to each leaf.
     leaves: Vec<Route>,
     servers: Access,
-    client: Client,
+    client: Arc<Client>,
     events: Events,
 }
 
@@ -82,9 +88,16 @@ impl Driver {
             servers: leaves.clone(),
             hubs,
             layout: Layout::of(world, &scenario.topology),
+            course: Course::of(world, scenario),
+            epoch: Time(0),
             events,
-            client: Client::new(USER_AGENT),
+            client: Arc::new(Client::new(USER_AGENT)),
         })
+    }
+
+    /// The same client and hubs, for what else the timeline asks for.
+    pub(super) fn hand(&self) -> Hand {
+        Hand { client: Arc::clone(&self.client), hubs: self.hubs.clone() }
     }
 
     /// The calls made so far, for whoever tells them.
@@ -93,7 +106,8 @@ impl Driver {
     }
 
     /// Plays the timeline from `epoch` on; returns when the last change was made.
-    pub(super) async fn play(self, epoch: Time) {
+    pub(super) async fn play(mut self, epoch: Time) {
+        self.epoch = epoch;
         let driver = Arc::new(self);
         let workers = driver.workers;
         let (queues, tasks): (Vec<_>, Vec<_>) = (0..workers)
@@ -218,11 +232,33 @@ impl Driver {
         let info = Kind::APPLICATION.info();
         let name = if method == "POST" { String::new() } else { self.world.app_name(app) };
         let path = info.path(info.version, ARGOCD_NAMESPACE, &name);
-        let call = Call { target: Target::Hub, method, kind: Kind::APPLICATION, path, media, body };
-        let home = self.layout.homes[self.world.cluster_of(app).index()];
-        let answer = self.client.send(&self.hubs[home.hub as usize], call).await?;
+        let send = |hub: u32| {
+            let path = path.clone();
+            let call = Call { target: Target::Hub, method, kind: Kind::APPLICATION, path, media, body };
+            self.client.send(&self.hubs[hub as usize], call)
+        };
+        let (home, before) = self.home(app);
+        let answer = match send(home).await {
+            // On its way between two cells it is in the one or the other.
+            Err(refusal) if refusal.absent && before != home => send(before).await,
+            answer => answer,
+        }?;
         let answer: Answer = serde_json::from_slice(&answer).unwrap_or_default();
-        Ok(answer.metadata.generation)
+        let before = answer.metadata.annotations.get(cells::BEFORE).and_then(|text| text.parse().ok());
+        Ok(answer.metadata.generation + before.unwrap_or(0))
+    }
+
+    /// The hub of an app by now, and the one before.
+    fn home(&self, app: AppId) -> (u32, u32) {
+        let cluster = self.world.cluster_of(app);
+        let first = self.layout.homes[cluster.index()].hub;
+        if self.layout.kind != TopologyKind::Cells {
+            return (first, first);
+        }
+        let now = clock::now().since(self.epoch);
+        let home = self.course.owner(cluster, now).0;
+        let before = self.course.before(cluster, now).0;
+        (home, before)
     }
 
     /// Somebody deletes or edits an object of the app behind the controllers' backs.
@@ -267,6 +303,7 @@ struct Answer {
 #[serde(default)]
 struct AnswerMeta {
     generation: u64,
+    annotations: BTreeMap<String, String>,
     #[serde(rename = "deletionTimestamp")]
     deletion_timestamp: Option<String>,
 }

@@ -41,7 +41,17 @@ pub(super) enum Event {
         /// It begins; else it ends.
         begins: bool,
     },
-    /// A part of the timeline has been played: every change was made or refused, or every fault is over.
+    /// So many managers shall come, or go if negative.
+    Managers {
+        /// How many.
+        delta: i64,
+    },
+    /// Something that the timeline asks for could not be done.
+    Undone {
+        /// Why.
+        message: String,
+    },
+    /// A part of the timeline has been played: every change was made or refused, every fault is over, every shift begun.
     Driven,
     /// The user wants to stop.
     Interrupted,

@@ -22,6 +22,7 @@ mod roles;
 mod run;
 pub mod servers;
 mod settings;
+mod shifts;
 
 pub use crew::CrewError;
 pub use faults::{Unplayable, playable};

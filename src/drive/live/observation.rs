@@ -11,7 +11,7 @@ use crate::measure::host::{Host, HostWatch};
 use crate::measure::process::{Usage, Watched};
 use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Role, Signal};
 use crate::model::flux::Catalogue;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, TopologyKind};
 use crate::topology::Layout;
 use crate::units::{Span, Time};
 use rustix::process::Pid;
@@ -91,10 +91,11 @@ impl Observation {
     pub(super) fn new(
         scenario: &Scenario,
         world: &Arc<World>,
-        layout: &Layout,
+        (layout, most): (&Layout, u32),
         catalogue: &Arc<Catalogue>,
         epoch: Time,
     ) -> Self {
+        let processes = if layout.kind == TopologyKind::Sharded { most } else { layout.processes };
         let installs = world.changes().iter().filter(|c| c.kind == fleet::ChangeKind::Install);
         let plan = Plan {
             apps: world.app_ids(),
@@ -103,7 +104,7 @@ impl Observation {
             window: scenario.measure.window,
             slack: SLACK,
             managers: layout.managers.into(),
-            shards: layout.processes as usize,
+            shards: processes as usize,
         };
         Self {
             world: Arc::clone(world),
@@ -211,6 +212,15 @@ impl Observation {
                 let _ = self.processes[voice.process].watched.sample(now);
             }
         }
+    }
+
+    pub(super) fn clusters_moved(&self) -> Option<u64> {
+        self.ledger.clusters_moved()
+    }
+
+    /// From now on managers let go because the run is over.
+    pub(super) const fn close_owners(&mut self, now: Time) {
+        self.ledger.close_owners(now);
     }
 
     pub(super) const fn progress(&self) -> Progress {

@@ -11,6 +11,7 @@ use super::event::{Event, Events, WAITING};
 use super::faults;
 use super::notice::{Notice, Order};
 use super::observation::{Observation, Observed};
+use super::shifts;
 use crate::apiserver::listen::raise_file_limit;
 use crate::clock;
 use crate::fleet::{self, World};
@@ -20,7 +21,7 @@ use crate::measure::process::Watched;
 use crate::measure::{Figures, Progress, Role};
 use crate::model::flux::Catalogue;
 use crate::scenario::{Fault, Scenario, TopologyKind, Victim};
-use crate::topology::Layout;
+use crate::topology::{Course, Layout};
 use crate::units::{Span, Time};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -78,6 +79,7 @@ const OBJECTS_BESIDE: u64 = 4;
 pub fn fits(scenario: &Scenario, world: &World) -> Result<(), TooMuch> {
     let objects = scenario.addons.iter().map(|addon| u64::from(addon.objects.total())).max().unwrap_or(0);
     let layout = Layout::of(world, &scenario.topology);
+    let come = Course::of(world, scenario).most().saturating_sub(scenario.topology.shards);
     let on_leaves = u64::from(layout.kind == TopologyKind::HubAndSpoke);
     let need = Need {
         clusters: u64::from(world.clusters().len()),
@@ -85,7 +87,7 @@ pub fn fits(scenario: &Scenario, world: &World) -> Result<(), TooMuch> {
         objects_per_app: objects + OBJECTS_BESIDE + on_leaves,
         watches_per_cluster: if scenario.manager.client_cache { WATCHED_KINDS } else { 0 } + on_leaves * WATCHED_BESIDE,
         history_bytes: scenario.run.history_bytes,
-        processes: u64::from(layout.processes + layout.hubs) + 2,
+        processes: u64::from(layout.processes + come + layout.hubs) + 2,
         connections: u64::from(scenario.manager.connections),
     };
     let machine = Machine { memory_bytes: host::available(), files: raise_file_limit() };
@@ -127,17 +129,28 @@ pub fn run(
     let driver = Driver::new(scenario, world, &catalogue, (&crew.hubs, &crew.leaves), Events(events.clone()))
         .map_err(|e| CrewError::Failed { name: "the driver".to_owned(), message: e.to_string() })?;
     let tally = driver.tally();
+    let hand = driver.hand();
     runtime.spawn(driver.play(epoch));
+    runtime.spawn(shifts::play(hand, Arc::clone(scenario), epoch, Events(events.clone())));
     runtime.spawn(faults::play(Arc::clone(scenario), epoch, Events(events.clone())));
-    let mut observation = Observation::new(scenario, world, &layout, &catalogue, epoch);
+    let course = Course::of(world, scenario);
+    let mut observation = Observation::new(scenario, world, (&layout, course.most()), &catalogue, epoch);
     for member in &crew.members {
         observation.enrol(&member.child.name, member.role, member.child.pid);
     }
     for (child, bytes) in std::mem::take(&mut crew.early) {
         observation.signals(child, &bytes);
     }
-    let mut watch =
-        Watch { world: Arc::clone(world), crew, observation, events, epoch, commits: BTreeMap::new(), to_play: 2 };
+    let mut watch = Watch {
+        world: Arc::clone(world),
+        crew,
+        observation,
+        events,
+        epoch,
+        commits: BTreeMap::new(),
+        to_play: 3,
+        to_move: course.moved(),
+    };
     let (earliest, deadline) = (epoch + scenario.run.duration, epoch + scenario.run.timeout);
     let ending = watch.until_the_end(&heard, (earliest, deadline), progress);
     let (ended, day) = (clock::now(), clock::unix());
@@ -189,8 +202,10 @@ struct Watch {
     epoch: Time,
     /// Commits told to the leaves, by add-on.
     commits: BTreeMap<AddonId, u32>,
-    /// Parts of the timeline that still are being played: changes and faults.
+    /// Parts of the timeline that still are being played: changes, faults, shifts.
     to_play: u32,
+    /// Clusters that shall come to other managers in all.
+    to_move: u64,
 }
 
 impl Watch {
@@ -221,7 +236,9 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => return Ending::Interrupted,
             }
             self.observation.advance(clock::now());
-            if self.to_play == 0 && now >= earliest && self.observation.is_settled() {
+            let moved =
+                self.to_move == 0 || self.observation.clusters_moved().is_some_and(|moved| moved >= self.to_move);
+            if self.to_play == 0 && now >= earliest && moved && self.observation.is_settled() {
                 return Ending::Settled;
             }
         }
@@ -237,6 +254,8 @@ impl Watch {
             Event::Stored { index, generation } => self.observation.stored(index, generation),
             Event::Refused { index, sort, message } => self.observation.refused(index, sort, message),
             Event::Fault { victim, fault, begins } => self.fault(victim, fault, begins),
+            Event::Managers { delta } => self.managers(delta),
+            Event::Undone { message } => self.observation.complain(message),
             Event::Driven => self.to_play = self.to_play.saturating_sub(1),
             Event::Interrupted => return Some(Ending::Interrupted),
         }
@@ -267,7 +286,7 @@ impl Watch {
             Heard::Ended(status) => {
                 let member = &mut self.crew.members[child];
                 member.ended = true;
-                if !member.killed {
+                if !member.expected_to_end {
                     self.observation.complain(format!("{} ended unexpectedly ({status})", member.child.name));
                     return Some(Ending::ChildDied);
                 }
@@ -289,7 +308,7 @@ impl Watch {
         let Some(member) = self.crew.find(victim) else { return };
         let signal = match (fault, begins) {
             (Fault::Kill, _) => {
-                member.killed = true;
+                member.expected_to_end = true;
                 if member.role == MANAGER {
                     self.observation.died(member.number);
                 }
@@ -301,6 +320,22 @@ impl Watch {
         member.child.signal(signal);
     }
 
+    fn managers(&mut self, delta: i64) {
+        let by = u32::try_from(delta.unsigned_abs()).unwrap_or(u32::MAX);
+        if delta < 0 {
+            return self.crew.shrink(by);
+        }
+        match self.crew.grow(by, &self.events) {
+            Ok(fresh) => {
+                for index in fresh {
+                    let child = &self.crew.members[index].child;
+                    self.observation.enrol(&child.name, MANAGER, child.pid);
+                }
+            }
+            Err(error) => self.observation.complain(error.to_string()),
+        }
+    }
+
     fn sample(&mut self, now: Time) {
         let members = &self.crew.members;
         self.observation.sample(now, |index| members[index].ended);
@@ -309,6 +344,7 @@ impl Watch {
     /// Reads every process a last time, sends all home and waits for their figures.
     fn dismiss(&mut self, heard: &Receiver<Event>) {
         self.sample(clock::now());
+        self.observation.close_owners(clock::now());
         for member in &mut self.crew.members {
             // One that a fault has stopped would never read the end of its input.
             member.child.signal(Signal::CONT);

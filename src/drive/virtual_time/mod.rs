@@ -196,6 +196,12 @@ pub enum Impossible {
         /// When.
         at: Span,
     },
+    /// Managers would come, go or take over.
+    #[error("the simulated clock has fixed managers: leave out {what}, or use --clock real")]
+    Fixed {
+        /// What asks for it.
+        what: String,
+    },
     /// Clusters that have nothing to do with each other are to share a machine.
     #[error(
         "{kind} is simulated cell by cell and leaf by leaf, which cannot share one machine: take {key} out of `model`, or \
@@ -269,6 +275,7 @@ pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64, threads: usi
             return Err(Impossible::Reference { addon: addon.name.clone() });
         }
     }
+    fixed(scenario)?;
     let topology = &scenario.topology;
     let apart =
         topology.kind == TopologyKind::HubAndSpoke || topology.kind == TopologyKind::Cells && topology.shards > 1;
@@ -295,6 +302,15 @@ pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64, threads: usi
         return Err(Impossible::Memory { need_mib, have_mib, clusters, changes, played });
     }
     Ok(())
+}
+
+/// Nobody takes over from anybody here.
+fn fixed(scenario: &Scenario) -> Result<(), Impossible> {
+    let shift = scenario.timeline.iter().find_map(|step| match &step.action {
+        Action::Shift(shift) => Some(format!("`{shift}` at {}", step.at)),
+        _ => None,
+    });
+    shift.map_or(Ok(()), |what| Err(Impossible::Fixed { what }))
 }
 
 /// What a simulation that did not settle was waiting for, one sentence each.

@@ -68,7 +68,12 @@ fn addon(change: &Change) -> Option<&str> {
         | Change::Rollout { addon, .. }
         | Change::Decommission { addon, .. } => Some(addon),
         Change::Drift { addon, .. } => addon.as_deref(),
-        Change::Install { .. } | Change::Clusters { .. } | Change::Churn { .. } => None,
+        Change::Install { .. }
+        | Change::Clusters { .. }
+        | Change::Churn { .. }
+        | Change::Managers { .. }
+        | Change::Move { .. }
+        | Change::Drain { .. } => None,
     }
 }
 

@@ -1,18 +1,27 @@
 //! The timeline, played in order of time: every change must find what it changes.
 
 mod fault;
+mod shift;
 
 use super::{at, catalogue, selector, unique, unknown_addon};
 use crate::scenario::errors::Finding;
 use crate::scenario::shape::did_you_mean;
 use crate::scenario::spec::{Addon, Change, Mode, Selector, Source, Spec, Step};
 use crate::units::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks every step.
 pub(super) fn check(spec: &Spec, findings: &mut Vec<Finding>) {
     let state = vec![State::default(); spec.addons.len()];
-    let mut play = Play { spec, state, clusters: i64::from(spec.fleet.clusters), hurt: Vec::new(), findings };
+    let mut play = Play {
+        spec,
+        state,
+        clusters: i64::from(spec.fleet.clusters),
+        managers: i64::from(spec.topology.shards),
+        drained: BTreeSet::new(),
+        hurt: Vec::new(),
+        findings,
+    };
     let mut order: Vec<usize> = (0..spec.timeline.len()).collect();
     order.sort_by_key(|index| spec.timeline[*index].at);
     for index in order {
@@ -36,6 +45,10 @@ struct Play<'a> {
     spec: &'a Spec,
     state: Vec<State>,
     clusters: i64,
+    /// Managers or cells.
+    managers: i64,
+    /// Cells that are empty by then.
+    drained: BTreeSet<u32>,
     /// Faults so far: whose, end, index of the step.
     hurt: Vec<(String, Span, usize)>,
     findings: &'a mut Vec<Finding>,
@@ -142,6 +155,7 @@ impl Play<'_> {
                     self.state[index].installed = !all;
                 }
             }
+            Change::Managers { .. } | Change::Move { .. } | Change::Drain { .. } => self.shift(here, change),
             Change::Churn { rate, duration, .. } => {
                 let here = format!("{here}.churn");
                 if rate.milli == 0 || duration.0 == 0 {

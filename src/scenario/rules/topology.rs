@@ -172,12 +172,7 @@ fn manual(spec: &Spec, findings: &mut Vec<Finding>) {
         selector::check(&here, &by_labels(entry), spec, findings);
         for (position, cluster) in entry.clusters.iter().enumerate() {
             let path = at(format!("{here}.clusters.{position}"));
-            if !is_cluster(cluster, spec) {
-                let finding = Finding::error("unknown-reference", &path, format!("there is no cluster `{cluster}`"));
-                let (prefix, last) = (&spec.fleet.name_prefix.0, spec.fleet.clusters - 1);
-                let finding = finding.about("spec.fleet.clusters").about("spec.fleet.namePrefix");
-                findings.push(finding.hint(format!("clusters are {prefix}-00000 to {prefix}-{last:05}")));
-            }
+            known(&path, cluster, spec, findings);
             if let Some(other) = named.insert(cluster, entry.shard).filter(|other| *other != entry.shard) {
                 let message = format!("`{cluster}` is given to manager {other} already");
                 findings.push(Finding::error("contradiction", &path, message).about("spec.topology.manual.**"));
@@ -198,6 +193,16 @@ fn manual(spec: &Spec, findings: &mut Vec<Finding>) {
 
 fn by_labels(entry: &Manual) -> Selector {
     Selector { labels: entry.labels.clone(), share: Share::ALL }
+}
+
+/// A finding if the fleet does not start with a cluster of this name.
+pub(super) fn known(path: &[String], cluster: &str, spec: &Spec, findings: &mut Vec<Finding>) {
+    if !is_cluster(cluster, spec) {
+        let finding = Finding::error("unknown-reference", path, format!("there is no cluster `{cluster}`"));
+        let (prefix, last) = (&spec.fleet.name_prefix.0, spec.fleet.clusters - 1);
+        let finding = finding.about("spec.fleet.clusters").about("spec.fleet.namePrefix");
+        findings.push(finding.hint(format!("clusters are {prefix}-00000 to {prefix}-{last:05}")));
+    }
 }
 
 /// Whether the fleet starts with a cluster of this name.

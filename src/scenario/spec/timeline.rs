@@ -104,6 +104,29 @@ pub(crate) enum Change {
         #[serde(default)]
         selector: Selector,
     },
+    /// Managers join or leave in order (`sharded` with a `lease`, real clock). Those that leave are the last ones, and let go
+    /// before anybody takes over.
+    Managers {
+        /// How many more, or fewer if negative.
+        #[schemars(range(min = -999, max = 999))]
+        delta: i64,
+    },
+    /// Somebody gives clusters another manager (`sharded`: the key `shard` of their Secrets, as Argo CD reads it) or
+    /// another cell (`cells`: the label by which the orchestrator places them). Real clock.
+    Move {
+        /// Names of clusters.
+        #[schemars(length(min = 1, max = 10_000))]
+        clusters: Vec<String>,
+        /// Their manager or cell from now on, counted from 0.
+        #[schemars(range(min = 0, max = 999))]
+        to: u32,
+    },
+    /// All clusters of a cell move to the others, with their Applications (`cells`, real clock). None comes back.
+    Drain {
+        /// Which cell, from 0.
+        #[schemars(range(min = 0, max = 999))]
+        cell: u32,
+    },
     /// Changes arrive steadily, whether or not earlier ones are done.
     Churn {
         /// Changes per second.

@@ -9,13 +9,13 @@ use super::Shared;
 use crate::calls::{Kind, Target};
 use crate::clock;
 use crate::drive::live::net::{APPLY, Call, Client, JSON, News};
-use crate::topology::Members;
+use crate::topology::{Members, Standing};
 use crate::units::{Span, Time};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// Our leases by name: `flamboyance-manager-3`.
@@ -27,6 +27,8 @@ const AGAIN: Span = Span::from_millis(100);
 
 /// What keeps a lease.
 pub(super) struct Keeper {
+    /// It is being given up: no renewal any more.
+    leaving: AtomicBool,
     length: Span,
     pub(super) client: Client,
     members: Mutex<Members>,
@@ -62,6 +64,7 @@ fn number(name: &str) -> Option<u32> {
 impl Keeper {
     pub(super) fn new(shard: u32, length: Span) -> Self {
         Self {
+            leaving: AtomicBool::new(false),
             length,
             client: Client::new(super::USER_AGENT),
             members: Mutex::new(Members::new(shard, length)),
@@ -98,12 +101,10 @@ impl Keeper {
         loop {
             let changed = self.changed.notified();
             let now = clock::now();
-            let standing = self.members.lock().look(now);
-            let busy = {
-                let mut index = shared.index.lock();
-                index.stand(standing, now);
-                index.is_letting_go()
-            };
+            if self.leaving.load(Ordering::Relaxed) {
+                return;
+            }
+            let busy = shared.stand(now);
             shared.wake();
             shared.tell_owned(now);
             let must_list = self.members.lock().must_list(now);
@@ -185,8 +186,29 @@ impl Keeper {
         }
     }
 
-    /// Gives the lease up, so that the others need not wait for its end.
+    /// What may be owned now, given what was chosen by hand.
+    pub(super) fn standing(&self, chosen: u64, now: Time) -> Standing {
+        if self.leaving.load(Ordering::Relaxed) {
+            return Standing::default();
+        }
+        let mut members = self.members.lock();
+        members.chosen(chosen);
+        members.look(now)
+    }
+
+    /// Lets go of everything, then gives the lease up, so that the others need not wait for its end.
     pub(super) async fn leave(&self, shared: &Shared) {
+        let began = clock::now();
+        self.leaving.store(true, Ordering::Relaxed);
+        shared.fence.store(0, Ordering::Relaxed);
+        // Rounds under way end with their next call. Those that hang are left behind with the lease.
+        while shared.stand(clock::now()) && clock::now().since(began) < self.length {
+            let _ended = tokio::time::timeout(AGAIN.to_std(), self.changed.notified()).await;
+        }
+        shared.tell_owned(clock::now());
+        if clock::now().since(began) >= self.length {
+            return;
+        }
         let path = Self::path(&shared.namespace, &format!("{NAME}{}", shared.shard));
         let body = Value::Null;
         let call = Call { target: Target::Hub, method: "DELETE", kind: Kind::LEASE, path, media: JSON, body: &body };

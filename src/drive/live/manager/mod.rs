@@ -28,6 +28,7 @@ mod watch;
 const USER_AGENT: &str = super::net::USER_AGENT;
 
 pub(crate) use index::{AppIds, Share};
+pub(in crate::drive::live) use watch::HELD;
 
 use super::net::{AccessError, Pools, Route, Traffic};
 use super::reporter::Reporter;
@@ -61,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) share: Share,
     /// Its number among the managers.
     pub(crate) shard: u32,
+    /// Others share its hub, or clusters move between hubs: what it owns is told.
+    pub(crate) tells: bool,
     /// How long its lease is, if managers come and go.
     pub(crate) lease: Option<Span>,
     /// Seed of the jitter.
@@ -210,6 +213,27 @@ impl Shared {
         now.0 < self.fence.load(Ordering::Relaxed)
     }
 
+    /// Decides anew what may be owned: who is there, and what was chosen by hand. Whether work on lost clusters is left.
+    fn stand(&self, now: Time) -> bool {
+        let mut index = self.index.lock();
+        if let Some(keeper) = &self.keeper {
+            // Under the lock of the index: what was chosen must not change in between.
+            let standing = keeper.standing(index.chosen(), now);
+            index.stand(standing, now);
+        }
+        index.is_letting_go()
+    }
+
+    /// Decides anew whose the clusters are, after they changed.
+    fn settle_clusters(&self, now: Time) {
+        self.stand(now);
+        self.index.lock().clusters_settled(now);
+        if let Some(keeper) = &self.keeper {
+            keeper.changed.notify_one();
+        }
+        self.tell_owned(now);
+    }
+
     /// Whether a cluster went to another manager. Without a lease that is told by its Secret alone.
     fn is_lost(&self, cluster: u32) -> bool {
         self.keeper.is_some() && !self.index.lock().is_mine(cluster)
@@ -340,7 +364,9 @@ fn share(settings: Settings, pools: &Arc<Mutex<Pools>>) -> Result<Arc<Shared>, M
     let seed = settings.seed.child("resync").entity(u64::from(settings.shard));
     let resync = Resync { period: manager.resync, jitter: manager.resync_jitter, seed };
     let first = settings.shard == 0 || matches!(settings.share, Share::All);
-    let mut index = Index::new(rules, manager.flux_api.clone(), queue, resync, settings.share, first);
+    let number = settings.shard;
+    let mut index = Index::new(rules, manager.flux_api.clone(), queue, resync, settings.share, first, number);
+    index.tells = settings.tells;
     if settings.lease.is_some() {
         // Until the lease is written nothing is ours.
         index.stand(Standing::default(), clock::now());

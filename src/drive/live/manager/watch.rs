@@ -9,6 +9,7 @@ use super::object::{Collection, Object, split_server};
 use super::{Shared, round};
 use crate::calls::{Kind, ObjectId, Target, Verb};
 use crate::clock;
+use crate::drive::live::above::cells;
 use crate::drive::live::net::{self, Answer, BACKOFF, WireError};
 use crate::measure::Signal;
 use crate::reconcile::{TokenBucket, relay};
@@ -274,8 +275,9 @@ impl Sink for Applications<'_> {
         let ours = self.shared.index.lock().app_applied(&object, id, now);
         if let Some(app) = id.filter(|_| ours) {
             // A copy of an Application says which generation of it it is.
-            let copied = object.annotations.get(relay::GENERATION).and_then(|text| text.parse().ok());
-            let generation = copied.unwrap_or_else(|| u64::try_from(object.generation).unwrap_or_default());
+            let number = |name| object.annotations.get(name).and_then(|text: &String| text.parse::<u64>().ok());
+            let own = u64::try_from(object.generation).unwrap_or_default() + number(cells::BEFORE).unwrap_or(0);
+            let generation = number(relay::GENERATION).unwrap_or(own);
             self.shared.reporter.signal(Signal::Seen { app, at: now, generation, shard: self.shared.shard });
         }
     }
@@ -323,7 +325,7 @@ pub(super) async fn applications(shared: Arc<Shared>, client: Client) {
 
 /// The cluster Secrets of the hub.
 struct Secrets<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     /// Secrets by name, and the server that each registers.
     servers: std::collections::BTreeMap<String, Box<str>>,
     listed: BTreeSet<String>,
@@ -333,6 +335,9 @@ struct Secrets<'a> {
 
 impl Sink for Secrets<'_> {
     fn applied(&mut self, object: Object, how: Shown) {
+        if object.deleting {
+            return self.leaving(&object);
+        }
         if how == Shown::Listed {
             self.listed.insert(object.name().to_owned());
         }
@@ -373,10 +378,9 @@ impl Sink for Secrets<'_> {
         if !self.servers.values().any(|server| **server == *IN_CLUSTER.1) {
             index.cluster_applied(self.shared.in_cluster(), now);
         }
-        index.clusters_settled(now);
         drop(index);
+        self.shared.settle_clusters(now);
         self.complete = true;
-        self.shared.tell_owned(now);
         self.shared.clusters_known.notify_one();
     }
 
@@ -385,6 +389,49 @@ impl Sink for Secrets<'_> {
             tracing::warn!("the hub does not serve Secrets (status {code}); still trying");
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Secrets<'_> {
+    /// A cluster is to go elsewhere: its Secret stays until nobody here works on it.
+    fn leaving(&mut self, object: &Object) {
+        let registered = self.servers.remove(object.name());
+        let mut index = self.shared.index.lock();
+        let cluster = registered.as_ref().and_then(|server| index.at(server));
+        if let Some(server) = registered {
+            index.cluster_deleted(&server, clock::now());
+        }
+        drop(index);
+        self.shared.clusters_changed.notify_one();
+        if object.finalizers.iter().any(|finalizer| finalizer == HELD) {
+            let others: Vec<_> = object.finalizers.iter().filter(|other| *other != HELD).cloned().collect();
+            tokio::spawn(release(Arc::clone(self.shared), object.name().to_owned(), others, cluster));
+        }
+    }
+}
+
+/// The finalizer by which a manager holds the Secret of a cluster until it has let go of it.
+pub(in crate::drive::live) const HELD: &str = "flamboyance.dev/manager";
+/// How often it is looked whether rounds are left, and how soon a write that failed is repeated.
+const LOOK: Span = Span::from_millis(10);
+
+/// Takes the finalizer from a Secret when no work on its cluster is left.
+async fn release(shared: Arc<Shared>, name: String, others: Vec<String>, cluster: Option<u32>) {
+    while cluster.is_some_and(|cluster| shared.index.lock().rounds(cluster) > 0) {
+        tokio::time::sleep(LOOK.to_std()).await;
+    }
+    let info = Kind::SECRET.info();
+    let path = info.path(info.version, &shared.namespace, &name);
+    let body = serde_json::json!({ "metadata": { "finalizers": others } }).to_string();
+    loop {
+        let request = Request::patch(&path).header(http::header::CONTENT_TYPE, net::MERGE_PATCH);
+        let Ok(request) = request.body(Body::from(body.clone().into_bytes())) else { return };
+        let code = shared.hub.send(request).await.map_or(0, |response| response.status().as_u16());
+        shared.tally.lock().add_key(round::watch_key(Target::Hub, Verb::Patch, Kind::SECRET, code), 1);
+        if matches!(code, 200..300 | 404) {
+            return;
+        }
+        tokio::time::sleep(LOOK.scaled(10, 1).to_std()).await;
     }
 }
 
@@ -402,9 +449,7 @@ pub(super) async fn settle(shared: Arc<Shared>) {
     loop {
         shared.clusters_changed.notified().await;
         tokio::time::sleep(SETTLE.to_std()).await;
-        let now = clock::now();
-        shared.index.lock().clusters_settled(now);
-        shared.tell_owned(now);
+        shared.settle_clusters(clock::now());
         shared.wake();
     }
 }
@@ -423,14 +468,20 @@ impl Shared {
                 .and_then(|config| self.pools.lock().route(&config))
                 .map_err(|error| error.to_string().into())
         };
-        let uid = secret.uid.clone();
-        Registered { name: name.into(), server: server.into(), uid, route, bucket: self.leaf_bucket() }
+        let (uid, bucket) = (secret.uid.clone(), self.leaf_bucket());
+        // What is no number counts as unset, as in Argo CD.
+        let labelled = || {
+            let index = self.index.lock();
+            secret.labels.get(index.shard_label()?)?.parse().ok()
+        };
+        let pin = text("shard").trim().parse().ok().or_else(labelled);
+        Registered { name: name.into(), server: server.into(), uid, pin, route, bucket }
     }
 
     /// The cluster that Argo CD knows without a Secret: the hub itself.
     fn in_cluster(&self) -> Registered {
         let (name, server) = (IN_CLUSTER.0.into(), IN_CLUSTER.1.into());
-        Registered { name, server, uid: "".into(), route: Ok(self.hub.clone()), bucket: self.leaf_bucket() }
+        Registered { name, server, uid: "".into(), pin: None, route: Ok(self.hub.clone()), bucket: self.leaf_bucket() }
     }
 
     fn leaf_bucket(&self) -> TokenBucket {

@@ -10,6 +10,9 @@ use crate::drive::live::notice::Notice;
 use crate::drive::live::servers::HUB;
 use crate::measure::{Figures, Role};
 use crate::scenario::TopologyKind;
+use crate::topology::{Rules, refuge};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -33,9 +36,17 @@ async fn work(mut stage: Stage) -> Result<(), RoleError> {
     let stop = async { while orders.recv().await.is_some() {} };
     let figures = match stage.scenario.topology.kind {
         TopologyKind::Cells => {
-            let owners = crate::topology::assign(&stage.world, &stage.scenario.topology);
-            let world = Arc::clone(&stage.world);
-            let scheme = move |name: &str| world.clusters().find(name).map_or(0, |cluster| owners[cluster.index()].0);
+            let (world, topology) = (Arc::clone(&stage.world), stage.scenario.topology.clone());
+            let members = crate::topology::members(&world, &topology);
+            // By what is drained: the owners are computed once for each.
+            let known = Mutex::new((BTreeSet::new(), crate::topology::assign(&world, &topology)));
+            let scheme = move |name: &str, drained: &BTreeSet<u32>| {
+                let mut known = known.lock();
+                if known.0 != *drained {
+                    *known = (drained.clone(), refuge(&members, Rules::of(&topology), drained));
+                }
+                world.clusters().find(name).map_or(0, |cluster| known.1[cluster.index()].0)
+            };
             let orchestrator = Orchestrator::new(own, hubs, scheme);
             tokio::select! {
                 () = Arc::clone(&orchestrator).work(ready) => {}

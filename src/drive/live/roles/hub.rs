@@ -9,6 +9,7 @@ use crate::apiserver::request::Now;
 use crate::apiserver::schema;
 use crate::apiserver::store::EventKind;
 use crate::calls::Kind;
+use crate::drive::live::above::cells;
 use crate::drive::live::bases;
 use crate::drive::live::reporter::Reporter;
 use crate::drive::live::servers::HUB;
@@ -61,6 +62,12 @@ fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {
             return;
         }
         let Some(app) = world.find_app(&commit.object.meta.name) else { return };
+        let moved =
+            commit.object.meta.annotations.as_ref().is_some_and(|blob| blob.value().get(cells::MOVED).is_some());
+        if moved {
+            // It goes on in another cell.
+            return;
+        }
         let status = status(commit.object);
         reporter.signal(Signal::AppCommitted {
             app,

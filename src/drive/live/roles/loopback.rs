@@ -79,6 +79,7 @@ fn settings(stage: &Stage, hub: kube::Config, share: Share, entity: u64) -> mana
         manager: stage.scenario.manager.clone(),
         share,
         shard: stage.settings.number,
+        tells: matches!(stage.scenario.topology.kind, TopologyKind::Sharded | TopologyKind::Cells),
         lease: stage.scenario.topology.lease,
         seed: Seed::new(stage.scenario.run.seed).child("manager").entity(entity),
         reporter: stage.reporter.clone(),

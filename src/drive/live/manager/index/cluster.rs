@@ -16,6 +16,8 @@ pub(in crate::drive::live::manager) struct Cluster {
     pub(in crate::drive::live::manager) name: Box<str>,
     pub(in crate::drive::live::manager) server: Box<str>,
     uid: Box<str>,
+    /// The manager that somebody chose for it.
+    pin: Option<u32>,
     /// How to reach it, or why that cannot be.
     pub(in crate::drive::live::manager) route: Result<Route, Box<str>>,
     pub(in crate::drive::live::manager) bucket: TokenBucket,
@@ -46,6 +48,8 @@ pub(in crate::drive::live::manager) struct Registered {
     pub(in crate::drive::live::manager) name: Box<str>,
     pub(in crate::drive::live::manager) server: Box<str>,
     pub(in crate::drive::live::manager) uid: Box<str>,
+    /// The key `shard`.
+    pub(in crate::drive::live::manager) pin: Option<u32>,
     pub(in crate::drive::live::manager) route: Result<Route, Box<str>>,
     pub(in crate::drive::live::manager) bucket: TokenBucket,
 }
@@ -59,6 +63,7 @@ impl Index {
                 self.by_cluster_name.remove(&cluster.name);
                 cluster.name = is.name;
                 cluster.uid = is.uid;
+                cluster.pin = is.pin;
                 cluster.route = is.route;
                 // Watches are opened again with the new credentials when they end.
                 self.by_cluster_name.insert(cluster.name.clone(), id);
@@ -74,6 +79,7 @@ impl Index {
                     name: is.name,
                     server: is.server,
                     uid: is.uid,
+                    pin: is.pin,
                     route: is.route,
                     bucket: is.bucket,
                     mine: None,
@@ -92,8 +98,17 @@ impl Index {
         let cluster = &mut self.clusters[id as usize];
         self.by_cluster_name.remove(&cluster.name);
         cluster.watches.clear();
+        (cluster.pin, cluster.uid) = (None, Box::default());
+        for task in std::mem::take(&mut cluster.tasks) {
+            task.abort();
+        }
         cluster.route = Err(format!("cluster {server} is no longer registered").into());
         for app in std::mem::take(&mut cluster.apps) {
+            // Watched no more: what is known of its objects grows old.
+            let ids = self.apps[app as usize].app.ids;
+            for object in [ids.workload, ids.source] {
+                self.live_forgotten(object);
+            }
             self.apps[app as usize].cluster = None;
             self.homeless.insert(app);
             self.enqueue(app, false, now);
@@ -162,6 +177,16 @@ impl Index {
         }
     }
 
+    /// Rounds over apps of this cluster that are under way.
+    pub(in crate::drive::live::manager) fn rounds(&self, cluster: u32) -> u32 {
+        self.clusters[cluster as usize].rounds
+    }
+
+    /// The cluster that is registered at an address.
+    pub(in crate::drive::live::manager) fn at(&self, server: &str) -> Option<u32> {
+        self.by_server.get(server).copied()
+    }
+
     /// A round over an app of this cluster ended; whether it is another's by now.
     pub(in crate::drive::live::manager) fn left(&mut self, cluster: u32) -> bool {
         let known = &mut self.clusters[cluster as usize];
@@ -174,11 +199,26 @@ impl Index {
         self.clusters.iter().any(|cluster| cluster.rounds > 0 && cluster.mine != Some(true))
     }
 
-    /// The registered clusters that are this manager's, if there is more than one manager.
+    /// The registered clusters that are this manager's, if that is told.
     pub(in crate::drive::live::manager) fn owned_names(&self) -> Option<BTreeSet<Box<str>>> {
         let own = |cluster: &&Cluster| cluster.mine == Some(true) && !cluster.uid.is_empty();
         let names = || self.clusters.iter().filter(own).map(|cluster| cluster.name.clone()).collect();
-        (!matches!(self.share, Share::All)).then(names)
+        self.tells.then(names)
+    }
+
+    /// The label that tells the manager of a cluster, if one does.
+    pub(in crate::drive::live::manager) fn shard_label(&self) -> Option<&str> {
+        match &self.share {
+            Share::Scheme { label, .. } => label.as_deref(),
+            Share::All | Share::Named(_) => None,
+        }
+    }
+
+    /// A fingerprint of what was chosen by hand; 0 for nothing.
+    pub(in crate::drive::live::manager) fn chosen(&self) -> u64 {
+        let pinned = self.clusters.iter().filter_map(|cluster| Some((&cluster.server, cluster.pin?)));
+        // In no order: every manager hears of clusters in its own.
+        pinned.fold(0, |all, (server, pin)| all ^ fingerprint(format!("{server} {pin}").as_bytes()).0)
     }
 
     fn owned(&self) -> Vec<bool> {
@@ -189,12 +229,19 @@ impl Index {
         match &self.share {
             Share::All => vec![true; self.clusters.len()],
             Share::Named(named) => {
-                let mine = named(present.unwrap_or_default());
-                self.clusters.iter().map(|cluster| mine(&cluster.name)).collect()
+                let present = present.unwrap_or_default();
+                let mine = named(present);
+                let own = |cluster: &Cluster| match cluster.pin {
+                    // A choice wins over every scheme; of a manager that is not there, the first takes it.
+                    Some(pin) if present.is_empty() || present.contains(&pin) => pin == self.number,
+                    Some(_) => present.first() == Some(&self.number),
+                    None => mine(&cluster.name),
+                };
+                self.clusters.iter().map(own).collect()
             }
-            Share::Scheme { scheme, shard, shards } => {
+            Share::Scheme { scheme, shard, shards, .. } => {
                 // Every manager must come to the same result, so the load, of which each knows only its part, is left out.
-                let member = |c: &Cluster| Member::new(c.uid.to_string(), 0);
+                let member = |c: &Cluster| Member { pin: c.pin, ..Member::new(c.uid.to_string(), 0) };
                 let members: Vec<_> = self.clusters.iter().map(member).collect();
                 let owners = topology::shards(*scheme, &members, *shards);
                 owners.into_iter().map(|owner| owner == ShardId(*shard)).collect()

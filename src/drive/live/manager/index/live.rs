@@ -128,6 +128,14 @@ impl Index {
         }
     }
 
+    /// Nobody watches it any more.
+    pub(super) fn live_forgotten(&mut self, id: ObjectId) {
+        if let Some(live) = self.objects.get_mut(&id.0) {
+            live.flux = None;
+            live.covers = ContentId::default();
+        }
+    }
+
     pub(in crate::drive::live::manager) fn flux(&self, id: ObjectId) -> Option<&Flux> {
         self.objects.get(&id.0)?.flux.as_ref()
     }

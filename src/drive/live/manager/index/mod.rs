@@ -40,6 +40,8 @@ pub(crate) enum Share {
         shard: u32,
         /// How many there are.
         shards: u32,
+        /// The label that tells the manager where the key `shard` does not (`label`).
+        label: Option<Box<str>>,
     },
     /// Those that a table says, by name; there is one for every set of members.
     Named(Arc<Table>),
@@ -55,7 +57,7 @@ impl std::fmt::Debug for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::All => f.write_str("All"),
-            Self::Scheme { scheme, shard, shards } => write!(f, "{scheme:?} {shard}/{shards}"),
+            Self::Scheme { scheme, shard, shards, .. } => write!(f, "{scheme:?} {shard}/{shards}"),
             Self::Named(_) => f.write_str("Named"),
         }
     }
@@ -81,6 +83,10 @@ pub(super) struct Index {
     pub(super) queue: Queue,
     pub(super) resync: Resync,
     share: Share,
+    /// This manager, among those that share a hub.
+    number: u32,
+    /// What it owns is told.
+    pub(super) tells: bool,
     /// Who is there, if managers come and go, and whether clusters may be taken over now.
     standing: Option<Standing>,
     /// Reports apps whose cluster nobody knows: one manager is enough.
@@ -97,13 +103,23 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn new(rules: Rules, api: FluxApi, queue: Queue, resync: Resync, share: Share, first: bool) -> Self {
+    pub(super) fn new(
+        rules: Rules,
+        api: FluxApi,
+        queue: Queue,
+        resync: Resync,
+        share: Share,
+        first: bool,
+        number: u32,
+    ) -> Self {
         Self {
             rules,
             api,
             queue,
             resync,
             share,
+            number,
+            tells: false,
             standing: None,
             first,
             apps: Vec::new(),

@@ -30,20 +30,24 @@ fn behaving(share: Share, behaviour: Behaviour) -> Index {
     let api = FluxApi { source: "v1".into(), kustomize: "v1".into(), helm: "v2".into() };
     let queue = Queue::new(Backoff { base: Span::from_millis(5), max: Span::from_secs(1) });
     let resync = Resync { period: Span::ZERO, jitter: Span::ZERO, seed: Seed::new(1) };
-    let mut index = Index::new(rules, api, queue, resync, share, true);
+    let mut index = Index::new(rules, api, queue, resync, share, true, 0);
     register(&mut index, "a");
     index.clusters_settled(NOW);
     index
 }
 
 fn register(index: &mut Index, name: &str) {
+    register_for(index, name, None);
+}
+
+fn register_for(index: &mut Index, name: &str, pin: Option<u32>) {
     let server = format!("http://{name}:80");
     let config = net::from_cluster_secret(&server, b"{}").unwrap();
     let traffic = std::sync::Arc::default();
     let route = net::Pools::new(1, traffic).route(&config).unwrap();
     let uid = format!("uid-{name}").into();
     let bucket = TokenBucket::new(0, 1);
-    let registered = Registered { name: name.into(), server: server.into(), uid, route: Ok(route), bucket };
+    let registered = Registered { name: name.into(), server: server.into(), uid, pin, route: Ok(route), bucket };
     index.cluster_applied(registered, NOW);
 }
 
@@ -274,6 +278,27 @@ fn a_cluster_that_refuses_makes_its_apps_say_so_until_it_answers() {
     index.watch_synced(0, Kind::GIT_REPOSITORY, NOW);
     let (_, start) = next(&mut index).unwrap();
     assert_eq!(start.unwrap().app.problem, None);
+}
+
+#[test]
+fn every_scheme_gives_every_cluster_to_one_of_two_managers_and_a_choice_wins() {
+    use crate::scenario::Scheme;
+    for scheme in Scheme::ALL {
+        let mut both =
+            [0, 1].map(|shard| behaving(Share::Scheme { scheme, shard, shards: 2, label: None }, Behaviour::Fixed));
+        for index in &mut both {
+            for cluster in 0..20 {
+                register_for(index, &format!("c{cluster}"), (cluster < 5).then_some(1));
+            }
+            index.clusters_settled(NOW);
+        }
+        for cluster in 0..20_u32 {
+            let at = |index: &Index| index.at(&format!("http://c{cluster}:80")).unwrap();
+            let owners = both.each_ref().map(|index| index.is_mine(at(index)));
+            assert_ne!(owners[0], owners[1], "{scheme:?}: c{cluster}");
+            assert!(cluster >= 5 || owners[1], "{scheme:?}: c{cluster} was given to 1");
+        }
+    }
 }
 
 #[test]
