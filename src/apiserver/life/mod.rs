@@ -82,7 +82,8 @@ pub fn next_generation(resource: &Resource, generation: u64, changes: Changes) -
     let intent = changes.spec || changes.rest || status_counts && changes.status;
     let counts = match (resource.custom, resource.plural.as_str()) {
         (false, "endpointslices") => intent || changes.labels,
-        (false, "deployments") => intent || changes.annotations,
+        // The controller writes the revision through the status, where annotations do not count.
+        (false, "deployments") => intent || changes.annotations && !changes.status,
         // Upstream gives it one at first and never another; and none at first, and then one.
         (false, "priorityclasses") => false,
         (false, "csidrivers") => intent,
