@@ -60,10 +60,8 @@ impl Words {
     }
 
     fn cell(&mut self, cell: Value) -> Value {
-        match cell.as_str().and_then(|text| text.strip_suffix('s')) {
-            Some(seconds) if !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Value::from("<age>")
-            }
+        match cell.as_str() {
+            Some(text) if is_age(text) => Value::from("<age>"),
             _ => self.value("", cell),
         }
     }
@@ -137,6 +135,19 @@ fn is_uid(text: &str) -> bool {
     let dashes = [8, 13, 18, 23];
     text.len() == 36
         && text.bytes().enumerate().all(|(at, b)| if dashes.contains(&at) { b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+/// How long ago something was, as tables say it: `0s`, `4m29s`, `325d`, `2y30d`.
+fn is_age(text: &str) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        match rest[digits..].chars().next() {
+            Some('s' | 'm' | 'h' | 'd' | 'y') if digits > 0 => rest = &rest[digits + 1..],
+            _ => return false,
+        }
+    }
+    !text.is_empty()
 }
 
 /// RFC 3339 in UTC, with or without a fraction.
