@@ -226,6 +226,12 @@ impl Rule {
     }
 }
 
+/// The namespace and the name of the service account that a user name stands for.
+#[must_use]
+pub fn account(user: &str) -> Option<(&str, &str)> {
+    user.strip_prefix("system:serviceaccount:")?.split_once(':')
+}
+
 impl Subject {
     fn is(&self, who: Subjects<'_>, binding_namespace: &str) -> bool {
         match self.kind.as_str() {
@@ -233,8 +239,7 @@ impl Subject {
             "Group" => who.groups.contains(&self.name),
             "ServiceAccount" => {
                 let namespace = if self.namespace.is_empty() { binding_namespace } else { &self.namespace };
-                let account = who.user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-                !namespace.is_empty() && account == Some((namespace, &self.name))
+                !namespace.is_empty() && account(who.user) == Some((namespace, &self.name))
             }
             _ => false,
         }

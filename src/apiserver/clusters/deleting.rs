@@ -153,8 +153,7 @@ impl Cluster {
     /// A pod that nobody runs is marked like all others, with no time to end, and gone at once (G-03).
     fn end_pod(&self, state: &mut State, old: &Arc<Object>, manager: &str, now: Now) -> Gone {
         let mut meta = old.meta.clone();
-        (meta.deleted, meta.grace) = (Some(now.unix_secs()), Some(0));
-        meta.generation += u64::from(meta.generation > 0);
+        life::mark(&mut meta, 0, now.unix_secs());
         let written = Written { kind: EventKind::Modified, object: old.with_meta(meta), previous: Some(old), manager };
         let marked = self.commit(state, written, now);
         let object = (*marked).clone();

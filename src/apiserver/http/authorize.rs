@@ -33,7 +33,7 @@ pub(crate) fn impersonate(real: &Identity, wanted: &Identity, site: &Site) -> Re
     if site.authorization == Authorization::Everyone {
         return Ok(());
     }
-    let account = wanted.user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    let account = rbac::account(&wanted.user);
     let user = match account {
         Some((namespace, name)) => ("", "serviceaccounts", namespace, name),
         None => ("", "users", "", wanted.user.as_str()),
@@ -63,25 +63,23 @@ pub(crate) fn grants(call: &Call<'_>, resource: &Resource, target: Target<'_>, b
     let Ok(document) = serde_json::from_slice::<Value>(body) else { return Ok(()) };
     let namespace = target.namespace.unwrap_or_default();
     let (cluster, word) = (&call.site.cluster, |value: &Value| value.as_str().unwrap_or_default().to_owned());
-    let (wanted, verb, what) = if document["roleRef"].is_object() {
+    let object = target.name.map_or_else(|| word(&document["metadata"]["name"]), str::to_owned);
+    let (wanted, verb, plural, name) = if document["roleRef"].is_object() {
         let (kind, name) = (word(&document["roleRef"]["kind"]), word(&document["roleRef"]["name"]));
         let plural = if kind == "ClusterRole" { "clusterroles" } else { "roles" };
         let Some(rules) = rbac::role(cluster, &kind, namespace, &name) else {
             return Err(Failure::not_found(plural, &resource.group, &name));
         };
-        (rules, "bind", (plural, name))
+        (rules, "bind", plural, name)
     } else {
         let rules: Vec<Rule> = serde_json::from_value(document["rules"].clone()).unwrap_or_default();
-        let name = target.name.map_or_else(|| word(&document["metadata"]["name"]), str::to_owned);
-        (rules, "escalate", (&*resource.plural, name))
+        (rules, "escalate", &*resource.plural, object.clone())
     };
-    let (plural, name) = (what.0, &*what.1);
-    let what = What::Objects { group: &resource.group, resource: plural, subresource: "", namespace, name };
+    let what = What::Objects { group: &resource.group, resource: plural, subresource: "", namespace, name: &name };
     let beyond = rbac::beyond(&who.rules(cluster, namespace).0, &wanted);
     if beyond.is_empty() || who.may(Wish { verb, what }, cluster).is_ok() {
         return Ok(());
     }
-    let object = target.name.map_or_else(|| word(&document["metadata"]["name"]), str::to_owned);
     let why = format!(
         "user {:?} (groups={:?}) is attempting to grant RBAC permissions not currently held:\n{}",
         call.identity.user,

@@ -143,12 +143,12 @@ fn special(kind: &str, column: &str, object: &Value, now: Time) -> Value {
         ("Node", "Roles") => json!(node_roles(object)),
         ("Job", _) => job(column, object, now),
         ("CronJob", "Suspend") => {
-            json!(if first(object, ".spec.suspend") == Some(&json!(true)) { "True" } else { "False" })
+            json!(if is_true(object, ".spec.suspend") { "True" } else { "False" })
         }
         ("HorizontalPodAutoscaler", _) => autoscaler(column, object),
         ("ResourceQuota", "Request" | "Limit") => json!(used(object, column == "Limit")),
         ("CSIDriver", _) => driver(column, object),
-        ("VolumeAttachment", "Attached") => json!(first(object, ".status.attached") == Some(&json!(true))),
+        ("VolumeAttachment", "Attached") => json!(is_true(object, ".status.attached")),
         ("CronJob", "Last Schedule") => json!(since(first(object, ".status.lastScheduleTime"), now, "<none>")),
         ("Event", _) => event(column, object, now),
         ("Ingress", _) => ingress(column, object),
@@ -171,8 +171,8 @@ fn special(kind: &str, column: &str, object: &Value, now: Time) -> Value {
         },
         ("PersistentVolume", "Access Modes") => json!(modes(first(object, ".spec.accessModes"))),
         ("PersistentVolumeClaim", "Access Modes") => json!(modes(first(object, ".status.accessModes"))),
-        ("PriorityClass", "Global-Default") => json!(first(object, ".globalDefault") == Some(&json!(true))),
-        ("StorageClass", "AllowVolumeExpansion") => json!(first(object, ".allowVolumeExpansion") == Some(&json!(true))),
+        ("PriorityClass", "Global-Default") => json!(is_true(object, ".globalDefault")),
+        ("StorageClass", "AllowVolumeExpansion") => json!(is_true(object, ".allowVolumeExpansion")),
         ("NetworkPolicy", "Pod-Selector") => json!(labels(first(object, ".spec.podSelector.matchLabels"))),
         ("PriorityLevelConfiguration", "NominalConcurrencyShares") => {
             first(object, ".spec.limited.nominalConcurrencyShares").cloned().unwrap_or_else(|| json!("<none>"))
@@ -194,6 +194,10 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+fn is_true(object: &Value, path: &str) -> bool {
+    first(object, path) == Some(&Value::Bool(true))
+}
+
 fn string(value: Option<&Value>) -> String {
     value.map(text).unwrap_or_default()
 }
@@ -211,12 +215,11 @@ fn or_none(joined: String) -> String {
 }
 
 fn driver(column: &str, driver: &Value) -> Value {
-    let is_true = |field| json!(first(driver, field) == Some(&json!(true)));
     match column {
-        "AttachRequired" => is_true(".spec.attachRequired"),
-        "PodInfoOnMount" => is_true(".spec.podInfoOnMount"),
-        "StorageCapacity" => is_true(".spec.storageCapacity"),
-        "RequiresRepublish" => is_true(".spec.requiresRepublish"),
+        "AttachRequired" => json!(is_true(driver, ".spec.attachRequired")),
+        "PodInfoOnMount" => json!(is_true(driver, ".spec.podInfoOnMount")),
+        "StorageCapacity" => json!(is_true(driver, ".spec.storageCapacity")),
+        "RequiresRepublish" => json!(is_true(driver, ".spec.requiresRepublish")),
         "Modes" => json!(strings(first(driver, ".spec.volumeLifecycleModes")).join(",")),
         _ => {
             let audiences = list(driver, ".spec.tokenRequests").map(|token| string(token.get("audience")));
@@ -338,7 +341,7 @@ fn node_status(node: &Value) -> String {
         Some(_) => "NotReady",
         None => "Unknown",
     };
-    let cordoned = first(node, ".spec.unschedulable") == Some(&json!(true));
+    let cordoned = is_true(node, ".spec.unschedulable");
     if cordoned { format!("{word},SchedulingDisabled") } else { word.to_owned() }
 }
 
@@ -399,7 +402,7 @@ fn event(column: &str, event: &Value, now: Time) -> Value {
             let component = either(".source.component", ".deprecatedSource.component").filter(given);
             let host = either(".source.host", ".deprecatedSource.host").filter(given);
             let component = component.or_else(|| either(".reportingComponent", ".reportingController"));
-            let place = host.or_else(|| either(".reportingInstance", ".reportingInstance")).filter(given);
+            let place = host.or_else(|| first(event, ".reportingInstance")).filter(given);
             match place {
                 Some(place) => json!(format!("{}, {}", string(component), text(place))),
                 None => json!(string(component)),

@@ -6,7 +6,7 @@
 
 use super::{Site, token};
 use crate::apiserver::failure::Failure;
-use crate::apiserver::rbac::Subjects;
+use crate::apiserver::rbac::{self, Subjects};
 use crate::clock;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
@@ -49,6 +49,11 @@ impl Identity {
             subject.iter_organization().filter_map(|name| name.as_str().ok()).map(str::to_owned).collect();
         identity.groups.push("system:authenticated".to_owned());
         Some(identity)
+    }
+
+    /// The groups that a service account is in by being one.
+    pub(crate) fn account_groups(namespace: &str) -> Vec<String> {
+        vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")]
     }
 
     /// As roles and bindings see it.
@@ -139,9 +144,9 @@ fn impersonated(headers: &HeaderMap) -> Result<Identity, Failure> {
         )));
     }
     if identity.groups.is_empty()
-        && let Some((namespace, _)) = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'))
+        && let Some((namespace, _)) = rbac::account(user)
     {
-        identity.groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        identity.groups = Identity::account_groups(namespace);
     }
     let last = if user == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };
     if !identity.groups.iter().any(|group| group == last) {

@@ -131,14 +131,7 @@ pub(crate) fn account(token: &str, site: &Site, now: Time) -> Option<Identity> {
         return None;
     }
     let credential = ("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("JTI={}", claims.jti)]);
-    Some(Identity {
-        user: claims.sub,
-        uid,
-        groups: vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-            "system:authenticated".to_owned(),
-        ],
-        extra: [credential].into(),
-    })
+    let mut groups = Identity::account_groups(&namespace);
+    groups.push("system:authenticated".to_owned());
+    Some(Identity { user: claims.sub, uid, groups, extra: [credential].into() })
 }

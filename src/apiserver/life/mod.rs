@@ -139,12 +139,15 @@ pub fn delete(
         let same = next.finalizers == meta.finalizers && !shorter;
         return if same { Deletion::Pending } else { Deletion::Mark(Box::new(next)) };
     }
-    next.deleted = Some(now + grace.unsigned_abs());
-    next.grace = Some(grace);
-    if next.generation > 0 {
-        next.generation += 1;
-    }
+    mark(&mut next, grace, now);
     Deletion::Mark(Box::new(next))
+}
+
+/// Says of an object that it is being deleted: in `grace` seconds from `now` on it may be gone. Counts as a change of intent
+/// where those are counted.
+pub fn mark(meta: &mut Meta, grace: i64, now: u64) {
+    (meta.deleted, meta.grace) = (Some(now + grace.unsigned_abs()), Some(grace));
+    meta.generation += u64::from(meta.generation > 0);
 }
 
 /// Whether a write removes the object: it was marked, and nothing holds it any more (V-03).

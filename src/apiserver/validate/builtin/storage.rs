@@ -11,7 +11,7 @@ const CLAIM_PINNED: &str = "Forbidden: spec is immutable after creation except r
 const SOURCE_PINNED: &str = "Forbidden: spec.persistentvolumesource is immutable after creation";
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 /// Fields of a volume that do not say where it is.
-const NO_SOURCE: [&str; 10] = [
+const NO_SOURCE: [&str; 9] = [
     "accessModes",
     "capacity",
     "claimRef",
@@ -21,7 +21,6 @@ const NO_SOURCE: [&str; 10] = [
     "storageClassName",
     "volumeAttributesClassName",
     "volumeMode",
-    "localPath",
 ];
 
 /// Kinds of storage.
