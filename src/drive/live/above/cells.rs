@@ -13,7 +13,7 @@
 
 mod moves;
 
-use super::{CLUSTER_SECRETS, CONCURRENCY, Metadata, Secret, insist};
+use super::{CLUSTER_SECRETS, CONCURRENCY, Metadata, Secret, insist, path};
 use crate::calls::{Kind, Target};
 use crate::drive::live::manager::HELD;
 use crate::drive::live::net::{APPLY, Call, Client, JSON, MERGE_PATCH, News, Refusal, Route};
@@ -223,8 +223,7 @@ impl Orchestrator {
 
     /// Tells of every cluster Secret, and with `None` of the end of the list.
     async fn watch_inventory(&self, found: &mpsc::UnboundedSender<Option<(String, Secret)>>) {
-        let info = Kind::SECRET.info();
-        let path = info.path(info.version, ARGOCD_NAMESPACE, "");
+        let path = path(Kind::SECRET, "");
         let tell = |news: News<'_>| {
             let message = match news {
                 News::Applied(text) => {
@@ -242,19 +241,21 @@ impl Orchestrator {
 
     /// Writes down the decision, then registers the cluster with its cell.
     async fn place(&self, secret: &Secret, cell: u32, decided: bool) {
-        let info = Kind::SECRET.info();
-        let name = &secret.metadata.name;
         if decided {
-            let label = json!({ "metadata": { "labels": { CELL: cell.to_string() } } });
-            let path = || info.path(info.version, ARGOCD_NAMESPACE, name);
-            let _logged = insist(|| self.write(&self.own, "PATCH", Kind::SECRET, path(), MERGE_PATCH, &label)).await;
+            self.label(&secret.metadata.name, cell).await;
         }
         self.register(secret, cell).await;
     }
 
+    /// Writes to the inventory which cell a cluster belongs to.
+    async fn label(&self, cluster: &str, cell: u32) {
+        let label = json!({ "metadata": { "labels": { CELL: cell.to_string() } } });
+        let path = || path(Kind::SECRET, cluster);
+        let _logged = insist(|| self.write(&self.own, "PATCH", Kind::SECRET, path(), MERGE_PATCH, &label)).await;
+    }
+
     /// Makes a cluster known to the manager of a cell, who holds the Secret until it has let go of the cluster.
     async fn register(&self, secret: &Secret, cell: u32) {
-        let info = Kind::SECRET.info();
         let name = &secret.metadata.name;
         let mut labels = secret.metadata.labels.clone();
         labels.insert(CELL.to_owned(), cell.to_string());
@@ -266,10 +267,15 @@ impl Orchestrator {
             "data": secret.data,
         });
         let hub = &self.cells[cell as usize];
-        let path = || info.path(info.version, ARGOCD_NAMESPACE, "");
-        let _logged = insist(|| self.write(hub, "POST", Kind::SECRET, path(), JSON, &copy)).await;
+        let all = || path(Kind::SECRET, "");
+        let _logged = insist(|| self.write(hub, "POST", Kind::SECRET, all(), JSON, &copy)).await;
+        self.count(cell, |clusters| clusters + 1);
+    }
+
+    /// Counts the clusters of a cell anew.
+    fn count(&self, cell: u32, count: impl FnOnce(u64) -> u64) {
         let mut sums = self.sums.lock();
-        sums.clusters[cell as usize] += 1;
+        sums.clusters[cell as usize] = count(sums.clusters[cell as usize]);
         sums.changed[cell as usize] = true;
         drop(sums);
         self.changed.notify_one();
@@ -289,8 +295,7 @@ impl Orchestrator {
 
     /// Follows the Applications of a cell.
     async fn watch_cell(&self, cell: usize) {
-        let info = Kind::APPLICATION.info();
-        let path = info.path(info.version, ARGOCD_NAMESPACE, "");
+        let path = path(Kind::APPLICATION, "");
         let tell = |news: News<'_>| {
             let mut sums = self.sums.lock();
             match news {
@@ -323,8 +328,7 @@ impl Orchestrator {
 
     /// Follows the cells' ConfigMaps for cells that are to be left.
     async fn watch_drains(self: &Arc<Self>) {
-        let info = Kind::CONFIG_MAP.info();
-        let path = info.path(info.version, ARGOCD_NAMESPACE, "");
+        let path = path(Kind::CONFIG_MAP, "");
         let tell = |news: News<'_>| {
             let News::Applied(text) = news else { return };
             let Ok(Summed { metadata }) = serde_json::from_str::<Summed>(text) else { return };
@@ -342,7 +346,6 @@ impl Orchestrator {
 
     /// Writes the sums that changed.
     async fn publish(&self) {
-        let info = Kind::CONFIG_MAP.info();
         loop {
             self.changed.notified().await;
             for cell in 0..self.cells.len() {
@@ -354,9 +357,8 @@ impl Orchestrator {
                     "metadata": { "name": name, "namespace": ARGOCD_NAMESPACE },
                     "data": sum,
                 });
-                let path = info.path(info.version, ARGOCD_NAMESPACE, &name);
-                let path = || format!("{path}?fieldManager={USER_AGENT}&force=true");
-                let _logged = insist(|| self.write(&self.own, "PATCH", Kind::CONFIG_MAP, path(), APPLY, &map)).await;
+                let own = || format!("{}?fieldManager={USER_AGENT}&force=true", path(Kind::CONFIG_MAP, &name));
+                let _logged = insist(|| self.write(&self.own, "PATCH", Kind::CONFIG_MAP, own(), APPLY, &map)).await;
             }
             tokio::time::sleep(EVERY).await;
         }

@@ -10,6 +10,10 @@ mod places;
 pub(super) mod spokes;
 
 use super::net::Refusal;
+use crate::calls::Kind;
+use crate::fleet::ARGOCD_NAMESPACE;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use places::place;
 use std::future::Future;
 use std::time::Duration;
@@ -27,6 +31,18 @@ struct Secret {
     data: std::collections::BTreeMap<String, String>,
 }
 
+impl Secret {
+    /// The bytes of one of its entries; none if it has no such entry or that is not base64.
+    fn entry(&self, name: &str) -> Vec<u8> {
+        self.data.get(name).and_then(|data| BASE64.decode(data).ok()).unwrap_or_default()
+    }
+
+    /// The address of the cluster that it stands for.
+    fn server(&self) -> Option<String> {
+        String::from_utf8(self.entry("server")).ok()
+    }
+}
+
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Metadata {
@@ -40,6 +56,11 @@ struct Metadata {
 
 /// Cluster Secrets alone.
 const CLUSTER_SECRETS: &str = "&labelSelector=argocd.argoproj.io%2Fsecret-type%3Dcluster";
+
+/// The path of an object in Argo CD's namespace; with no name, of all of its kind there.
+fn path(kind: Kind, name: &str) -> String {
+    kind.info().path(kind.info().version, ARGOCD_NAMESPACE, name)
+}
 
 /// Repeats a call until it succeeds or will never; what the refusal says is logged.
 async fn insist<F: Future<Output = Result<T, Refusal>>, T>(mut call: impl FnMut() -> F) -> Result<T, Refusal> {

@@ -11,7 +11,7 @@
 //! way to healthy wait a second for a better one saved none of them, for on a busy machine each lasts longer. Memory: 2 KB per app while it is on its way, 0.4 KB at
 //! rest.
 
-use super::{CLUSTER_SECRETS, CONCURRENCY, Metadata, Secret, insist, place};
+use super::{CLUSTER_SECRETS, CONCURRENCY, Metadata, Secret, insist, path, place};
 use crate::calls::{ContentId, Kind, Target};
 use crate::drive::live::net::{APPLY, Call, Client, JSON, MERGE_PATCH, News, Pools, Refusal, Route};
 use crate::fleet::{ARGOCD_NAMESPACE, namespace};
@@ -159,8 +159,7 @@ impl Management {
 
     /// Tells of every leaf, and with `None` of the end of the list.
     async fn watch_leaves(&self, mut pools: Pools, found: &mpsc::UnboundedSender<Option<u32>>) {
-        let info = Kind::SECRET.info();
-        let path = info.path(info.version, ARGOCD_NAMESPACE, "");
+        let path = path(Kind::SECRET, "");
         let tell = |news: News<'_>| match news {
             News::Applied(text) => {
                 let Ok(secret) = serde_json::from_str::<Secret>(text) else { return };
@@ -233,8 +232,7 @@ impl Management {
             }
             self.wake(&state);
         };
-        let info = Kind::APPLICATION.info();
-        let path = info.path(info.version, ARGOCD_NAMESPACE, "");
+        let path = path(Kind::APPLICATION, "");
         self.client.follow((&self.hub, Target::Hub), Kind::APPLICATION, (&path, ""), tell).await;
     }
 
@@ -271,8 +269,7 @@ impl Management {
             }
             self.wake(&state);
         };
-        let info = Kind::APPLICATION.info();
-        let path = info.path(info.version, ARGOCD_NAMESPACE, "");
+        let path = path(Kind::APPLICATION, "");
         self.client.follow((&route, Target::Leaf), Kind::APPLICATION, (&path, ""), tell).await;
     }
 
@@ -316,8 +313,7 @@ impl Management {
             let (name, leaf, fresh) = (app.name.clone(), app.leaf, app.relay.is_fresh());
             (name, leaf, state.leaves[leaf as usize].clone(), asked, said, fresh)
         };
-        let info = Kind::APPLICATION.info();
-        let path = info.path(info.version, ARGOCD_NAMESPACE, &name);
+        let path = path(Kind::APPLICATION, &name);
         let result = match (step, asked, said) {
             (Step::Apply, Some((content, manifest)), _) => {
                 let result = self.copy_to(&route, fresh, path, &manifest).await;
@@ -362,8 +358,7 @@ impl Management {
     async fn copy_to(&self, leaf: &Route, fresh: bool, path: String, manifest: &str) -> Result<(), Refusal> {
         let (target, kind) = (Target::Leaf, Kind::APPLICATION);
         if fresh {
-            let info = Kind::APPLICATION.info();
-            let path = format!("{}?fieldManager={USER_AGENT}", info.path(info.version, ARGOCD_NAMESPACE, ""));
+            let path = format!("{}?fieldManager={USER_AGENT}", super::path(Kind::APPLICATION, ""));
             let call = Call { target, method: "POST", kind, path, media: JSON, body: &manifest };
             // One that is there after all is written over.
             if let Ok(_created) = self.client.send(leaf, call).await {

@@ -6,13 +6,10 @@
 //! somebody writes to an Application meanwhile is carried over: taking its finalizers and deleting it name the version that
 //! was copied. While a manager is dead its clusters stay where they are: nobody else could say that it has let go.
 
-use super::{BEFORE, CELL, MOVED, Orchestrator};
+use super::{BEFORE, MOVED, Orchestrator};
 use crate::calls::{Kind, Target};
-use crate::drive::live::above::{CONCURRENCY, PAUSE, Secret, insist};
+use crate::drive::live::above::{CONCURRENCY, PAUSE, Secret, insist, path};
 use crate::drive::live::net::{Call, JSON, MERGE_PATCH};
-use crate::fleet::ARGOCD_NAMESPACE;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
@@ -33,11 +30,7 @@ impl Orchestrator {
                 if *home.cell.lock().await != Some(cell) {
                     return;
                 }
-                let new = (self.scheme)(&name, drained);
-                let label = json!({ "metadata": { "labels": { CELL: new.to_string() } } });
-                let path = || path(Kind::SECRET, &name);
-                let _logged =
-                    insist(|| self.write(&self.own, "PATCH", Kind::SECRET, path(), MERGE_PATCH, &label)).await;
+                self.label(&name, (self.scheme)(&name, drained)).await;
             }
         };
         stream::iter(homes).for_each_concurrent(CONCURRENCY, relabel).await;
@@ -47,8 +40,7 @@ impl Orchestrator {
     pub(super) async fn rehome(&self, secret: &Secret, from: u32, to: u32) {
         let name = &secret.metadata.name;
         self.deregister(name, from).await;
-        let server = secret.data.get("server").and_then(|data| BASE64.decode(data).ok()).unwrap_or_default();
-        let server = String::from_utf8(server).unwrap_or_default();
+        let server = secret.server().unwrap_or_default();
         let apps: Vec<String> = {
             let sums = self.sums.lock();
             let own = sums.apps[from as usize].iter().filter(|(_, app)| *app.server == *server);
@@ -57,11 +49,7 @@ impl Orchestrator {
         let versions = join_all(apps.iter().map(|app| self.copy(app, from, to))).await;
         self.register(secret, to).await;
         join_all(apps.iter().zip(versions).map(|(app, version)| self.remove(app, from, to, version))).await;
-        let mut sums = self.sums.lock();
-        sums.clusters[from as usize] = sums.clusters[from as usize].saturating_sub(1);
-        sums.changed[from as usize] = true;
-        drop(sums);
-        self.changed.notify_one();
+        self.count(from, |clusters| clusters.saturating_sub(1));
     }
 
     /// Deletes the Secret of a cluster in its cell, and waits until the manager there has let it go.
@@ -167,11 +155,6 @@ fn copied(old: &Value) -> Value {
     }
     copy["metadata"] = fresh;
     copy
-}
-
-/// The path of an object in Argo CD's namespace.
-fn path(kind: Kind, name: &str) -> String {
-    kind.info().path(kind.info().version, ARGOCD_NAMESPACE, name)
 }
 
 /// A deletion, if wanted of one version alone.
