@@ -333,10 +333,10 @@ impl Ledger {
         self.tracker.all_healthy().map(|at| at.since(self.plan.start))
     }
 
-    /// Clusters that came to another manager so far; `None` while some have none.
+    /// Clusters that came to another manager from `since` on; `None` while some have none.
     #[must_use]
-    pub fn clusters_moved(&self) -> Option<u64> {
-        self.owners.moved()
+    pub fn clusters_moved(&self, since: Time) -> Option<u64> {
+        self.owners.moved(since)
     }
 
     /// The run is over: managers that let go from now on are on their way home.

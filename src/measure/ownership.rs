@@ -89,9 +89,10 @@ impl Owners {
         self.complete |= missing == 0;
     }
 
-    /// Clusters that came to another manager so far; `None` while some have none.
-    pub(super) fn moved(&self) -> Option<u64> {
-        (self.missing() == 0 || !self.told).then_some(self.found.moved)
+    /// Clusters that came to another manager from `since` on; `None` while some have none.
+    pub(super) fn moved(&self, since: Time) -> Option<u64> {
+        let gains = self.found.gains.iter().filter(|(at, _)| *at >= since).map(|(_, clusters)| clusters);
+        (self.missing() == 0 || !self.told).then(|| gains.sum())
     }
 
     /// The run ended at `now`: what managers do later does not count.
@@ -133,6 +134,7 @@ mod tests {
         owners.owns(0, Time(130), 8, 4);
         owners.owns(0, Time(150), 10, 2);
         owners.owns(1, Time(200), 0, 0);
+        assert_eq!([130, 131, 151].map(|since| owners.clone().moved(Time(since))), [6, 2, 0].map(Some));
         let found = owners.finish(Time(300)).unwrap();
         assert_eq!((found.moved, found.gains), (6, vec![(Time(130), 4), (Time(150), 2)]));
         assert_eq!(found.gaps, [Gap { at: Time(100), lasted: Span(50), clusters: 6, closed: true }]);

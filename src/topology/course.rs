@@ -85,6 +85,12 @@ impl Course {
         self.stages.iter().zip(self.stages.iter().skip(1)).map(moved).sum()
     }
 
+    /// When the first step begins that changes who owns what; the run's beginning if there is none.
+    #[must_use]
+    pub fn first(&self) -> Span {
+        self.stages.get(1).map_or(Span::ZERO, |stage| stage.at)
+    }
+
     /// The owner that a cluster shall have by then.
     #[must_use]
     pub fn owner(&self, cluster: ClusterId, at: Span) -> ShardId {

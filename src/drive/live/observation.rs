@@ -214,8 +214,8 @@ impl Observation {
         }
     }
 
-    pub(super) fn clusters_moved(&self) -> Option<u64> {
-        self.ledger.clusters_moved()
+    pub(super) fn clusters_moved(&self, since: Time) -> Option<u64> {
+        self.ledger.clusters_moved(since)
     }
 
     /// From now on managers let go because the run is over.

@@ -149,7 +149,7 @@ pub fn run(
         epoch,
         commits: BTreeMap::new(),
         to_play: 3,
-        to_move: course.moved(),
+        to_move: (course.moved(), epoch + course.first()),
     };
     let (earliest, deadline) = (epoch + scenario.run.duration, epoch + scenario.run.timeout);
     let ending = watch.until_the_end(&heard, (earliest, deadline), progress);
@@ -204,8 +204,9 @@ struct Watch {
     commits: BTreeMap<AddonId, u32>,
     /// Parts of the timeline that still are being played: changes, faults, shifts.
     to_play: u32,
-    /// Clusters that shall come to other managers in all.
-    to_move: u64,
+    /// Clusters that shall come to other managers, and from when on: what moves before, while managers find each other, is
+    /// none of these.
+    to_move: (u64, Time),
 }
 
 impl Watch {
@@ -236,8 +237,8 @@ impl Watch {
                 Err(RecvTimeoutError::Disconnected) => return Ending::Interrupted,
             }
             self.observation.advance(clock::now());
-            let moved =
-                self.to_move == 0 || self.observation.clusters_moved().is_some_and(|moved| moved >= self.to_move);
+            let (wanted, since) = self.to_move;
+            let moved = wanted == 0 || self.observation.clusters_moved(since).is_some_and(|moved| moved >= wanted);
             if self.to_play == 0 && now >= earliest && moved && self.observation.is_settled() {
                 return Ending::Settled;
             }
