@@ -80,13 +80,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let (name, text) = scenario::read(&args.scenario).map_err(Failure::input)?;
     let sets: Vec<String> = args.sets.iter().cloned().chain(args.seed.map(|seed| format!("run.seed={seed}"))).collect();
     // All that is wrong with the scenario itself is told with its places.
-    let base = scenario::parse(&text, &name, &sets).map_err(Failure::input)?;
-    if base.topology.lease.is_some() {
-        return Err(Failure::input(miette::miette!(
-            help = "remove it: a plan is made in simulated time",
-            "`topology.lease` has no simulated clock in this version"
-        )));
-    }
+    scenario::parse(&text, &name, &sets).map_err(Failure::input)?;
     if args.precision.ppm == 0 {
         return Err(Failure::input(miette::miette!(help = "write 1% or more", "no search ends at a precision of 0%")));
     }

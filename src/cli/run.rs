@@ -97,12 +97,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
     let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
     let world = Arc::new(World::generate(&scenario));
-    if matches!(args.clock, ClockArg::Virtual) && scenario.topology.lease.is_some() {
-        return Err(Failure::input(miette::miette!(
-            help = "remove it, or use --clock real",
-            "`topology.lease` has no simulated clock in this version"
-        )));
-    }
     if matches!(args.clock, ClockArg::Virtual) {
         return simulated::run(args, &scenario, &world);
     }

@@ -127,7 +127,7 @@ fn what_a_topology_or_a_clock_cannot_do_is_told_before_the_start() {
         assert!(bare(&said(&output)).contains(&bare(expected)), "{change}: {}", said(&output));
     }
     for (topology, change, expected) in [
-        (lease, "managers: { delta: 1 }", "`topology.lease` has no simulated clock"),
+        (lease, "managers: { delta: 1 }", "fixed managers: leave out `topology.lease`"),
         (
             "kind: cells, shards: 2",
             "drain: { cell: 0 }",

@@ -310,7 +310,8 @@ fn fixed(scenario: &Scenario) -> Result<(), Impossible> {
         Action::Shift(shift) => Some(format!("`{shift}` at {}", step.at)),
         _ => None,
     });
-    shift.map_or(Ok(()), |what| Err(Impossible::Fixed { what }))
+    let lease = scenario.topology.lease.map(|_| "`topology.lease`".to_owned());
+    lease.or(shift).map_or(Ok(()), |what| Err(Impossible::Fixed { what }))
 }
 
 /// What a simulation that did not settle was waiting for, one sentence each.
