@@ -263,24 +263,18 @@ fn processes(text: &mut Families, record: &RunRecord) {
 
 fn latencies(text: &mut Families, stored: &Stored) {
     let kinds: Vec<_> = stored.latencies.by_kind().collect();
-    let of = |hop: Hop| {
-        let one = |(kind, hops): &(crate::measure::ChangeKind, &'_ crate::measure::Hops)| {
-            (vec![("kind", kind.name().to_owned())], hops[hop as usize].clone())
-        };
-        kinds.iter().map(one).collect::<Vec<_>>()
-    };
-    let end = of(Hop::EndToEnd);
-    let refs: Vec<_> = end.iter().map(|(labels, histogram)| (labels.clone(), histogram)).collect();
-    text.histogram("flamboyance_end_to_end_seconds", "From the intended time of a change to its end.", &refs);
-    let mut hops = Vec::new();
-    for hop in Hop::ALL.into_iter().filter(|hop| *hop != Hop::EndToEnd) {
-        hops.extend(of(hop).into_iter().map(|(mut labels, histogram)| {
-            labels.push(("hop", hop.name().to_owned()));
-            (labels, histogram)
-        }));
+    let (mut ends, mut hops) = (Vec::new(), Vec::new());
+    for hop in Hop::ALL {
+        for (kind, histograms) in &kinds {
+            let (kind, histogram) = (("kind", kind.name().to_owned()), &histograms[hop as usize]);
+            match hop {
+                Hop::EndToEnd => ends.push((vec![kind], histogram)),
+                _ => hops.push((vec![kind, ("hop", hop.name().to_owned())], histogram)),
+            }
+        }
     }
-    let refs: Vec<_> = hops.iter().map(|(labels, histogram)| (labels.clone(), histogram)).collect();
-    text.histogram("flamboyance_hop_seconds", "From the hop before to this one.", &refs);
+    text.histogram("flamboyance_end_to_end_seconds", "From the intended time of a change to its end.", &ends);
+    text.histogram("flamboyance_hop_seconds", "From the hop before to this one.", &hops);
 }
 
 #[cfg(test)]

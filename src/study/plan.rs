@@ -28,7 +28,7 @@ pub use words::{line, sentences, table};
 use crate::fleet::World;
 use crate::measure::limit::Limit;
 use crate::measure::{self, Role};
-use crate::record::{ProcessRecord, RunRecord};
+use crate::record::{AssumptionKind, ProcessRecord, RunRecord};
 use crate::scenario::{self, Errors, Scenario, TopologyKind};
 use crate::topology::{self, Layout};
 use crate::units::{Span, Time};
@@ -317,14 +317,14 @@ pub fn plan(
 impl Planner<'_> {
     fn plan(&self) -> Result<Plan, PlanError> {
         let upto = self.question.upto;
-        let (search, mut probes) = self.search(&[], self.search_from(self.min), None)?;
+        let (search, probes) = self.search(&[], self.search_from(self.min), None)?;
         let knee = self.knee(&search);
         let limit = self.limit(&knee, &probes)?;
         let next = limit.as_ref().map(|found| self.next(found, &knee)).transpose()?.flatten();
         let (varied_at, sensitivity) = self.sensitivity(&knee, &probes)?;
         let sizing = self.sizing(&knee, &probes)?;
         let written = self.written();
-        let constants = self.constants(&mut probes);
+        let constants = constants(&probes);
         let mut plan = Plan {
             scenario: self.base.name.clone(),
             axis: upto.axis,
@@ -376,14 +376,6 @@ impl Planner<'_> {
                 _ => None,
             }),
         }
-    }
-
-    fn constants(&self, probes: &mut Probes) -> [u64; 2] {
-        let Some((_, record)) = probes.values().next() else { return [0, 0] };
-        let assumed =
-            |assumption: &&crate::record::Assumption| assumption.kind == crate::record::AssumptionKind::Assumed;
-        let all = &record.assumptions;
-        [all.len() as u64, all.iter().filter(assumed).count() as u64]
     }
 
     /// Searches to the end; `with` are overrides beside those of the size.
@@ -599,6 +591,14 @@ fn size(kind: TopologyKind, shards: u32, knee: Knee, probes: &Probes) -> Size {
         most_used: at(knee.breaks.or(knee.holds)).and_then(|probe| probe.used.first().cloned()),
         takes: at(knee.holds).map(|probe| probe.takes.clone()),
     }
+}
+
+/// Constants of the model, and how many of them are assumed; the same in every probe.
+fn constants(probes: &Probes) -> [u64; 2] {
+    let Some((_, record)) = probes.values().next() else { return [0, 0] };
+    let all = &record.assumptions;
+    let assumed = all.iter().filter(|assumption| assumption.kind == AssumptionKind::Assumed);
+    [all.len() as u64, assumed.count() as u64]
 }
 
 fn is_time(name: &str) -> bool {

@@ -171,10 +171,7 @@ impl Search {
             self.trials.keys().any(|tried| (low..=high).contains(&(*tried as f64)))
         };
         let sizes = [holds / 2, holds + holds.div_ceil(2)];
-        let mut sizes: Vec<u64> =
-            sizes.into_iter().filter(|size| (self.min..=self.max).contains(size) && !near(*size)).collect();
-        sizes.retain(|size| !self.trials.contains_key(size));
-        sizes
+        sizes.into_iter().filter(|size| (self.min..=self.max).contains(size) && !near(*size)).collect()
     }
 }
 
