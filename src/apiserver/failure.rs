@@ -4,6 +4,7 @@
 //! writes them (`k8s.io/apimachinery/pkg/api/errors`). It never decides anything.
 
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// One cause inside `details`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub struct Failure {
     /// HTTP code.
     pub code: u16,
     /// Machine-readable reason, may be empty.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// For people and for clients that match on text.
     pub message: String,
     /// About what.
@@ -58,8 +59,8 @@ pub fn qualified(name: &str, group: &str) -> String {
 impl Failure {
     /// A failure without details.
     #[must_use]
-    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None, continue_token: None }
+    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), message: message.into(), details: None, continue_token: None }
     }
 
     fn about(mut self, kind: &str, group: &str, name: &str) -> Self {

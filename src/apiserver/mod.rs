@@ -1,5 +1,6 @@
 //! The mock Kubernetes API server: many clusters in one process.
 
+pub mod admission;
 pub mod apply;
 pub mod bootstrap;
 pub mod clusters;

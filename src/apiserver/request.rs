@@ -4,6 +4,7 @@
 //! [`Cluster::handle`](super::clusters::Cluster::handle) and get a [`Response`]. Nothing here parses a URL or encodes
 //! for a wire; paths, media types and compression belong to the rim that speaks HTTP.
 
+use super::admission::Guard;
 use super::failure::Failure;
 use super::object::Object;
 use super::schema::Resource;
@@ -178,6 +179,8 @@ pub struct Request<'a> {
     pub user: &'a str,
     /// Effective groups, for reviews.
     pub groups: &'a [String],
+    /// Who looks at what is written, beside the rules.
+    pub guard: Option<&'a dyn Guard>,
 }
 
 impl<'a> Request<'a> {
@@ -195,6 +198,7 @@ impl<'a> Request<'a> {
             user_agent,
             user: "system:admin",
             groups: &[],
+            guard: None,
         }
     }
 

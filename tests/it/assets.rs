@@ -144,6 +144,36 @@ async fn certificates_say_who_calls_and_roles_what_they_may() {
 }
 
 #[tokio::test]
+async fn nobody_hands_out_rights_that_they_do_not_hold_in_whatever_way_they_write() {
+    let plane = ControlPlane::start("RBAC");
+    let mut admin = plane.user("root", &["system:masters"]);
+    let mut ann = plane.user("ann", &[]);
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let roles = "rbac.authorization.k8s.io";
+    let role = json!({ "metadata": { "name": "keeper" }, "rules": [
+        { "verbs": ["get", "patch"], "apiGroups": [roles], "resources": ["roles"], "resourceNames": ["keeper"] },
+    ] });
+    let binding = json!({ "metadata": { "name": "keeper" },
+        "roleRef": { "apiGroup": roles, "kind": "Role", "name": "keeper" },
+        "subjects": [{ "apiGroup": roles, "kind": "User", "name": "ann" }],
+    });
+    assert_eq!(admin.post(&format!("{rbac}/roles"), &role).await.code, 201);
+    assert_eq!(admin.post(&format!("{rbac}/rolebindings"), &binding).await.code, 201);
+    let json_patch = br#"[{"op":"add","path":"/rules/0/resources/-","value":"rolebindings"}]"#;
+    let merge = br#"{"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["secrets"]}]}"#;
+    for (kind, patch) in [("json-patch", &json_patch[..]), ("merge-patch", merge), ("strategic-merge-patch", merge)] {
+        let media = format!("application/{kind}+json");
+        let headers = [("content-type", media.as_str())];
+        let refused = ann.send("PATCH", &format!("{rbac}/roles/keeper"), &headers, patch).await;
+        let message = refused.json()["message"].as_str().unwrap_or_default().to_owned();
+        assert!(refused.code == 403 && message.contains("not currently held"), "{kind}: {message}");
+    }
+    let harmless = br#"[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]"#;
+    let headers = [("content-type", "application/json-patch+json")];
+    assert_eq!(ann.send("PATCH", &format!("{rbac}/roles/keeper"), &headers, harmless).await.code, 200);
+}
+
+#[tokio::test]
 async fn a_token_of_a_service_account_is_that_account_until_it_is_deleted() {
     let plane = ControlPlane::start("RBAC");
     let mut admin = plane.user("root", &["system:masters"]);

@@ -275,3 +275,76 @@ fn a_port_in_use_is_the_environments_fault_and_says_what_to_do() {
     assert!(stderr.contains("in use") && stderr.contains("--listen"), "{stderr}");
     assert!(output.stdout.is_empty());
 }
+
+/// A hook on a socket of its own that denies every ConfigMap called `denied` and labels all others; gives its URL and
+/// its certificate, which signed itself.
+fn start_hook() -> (String, String) {
+    use std::io::Write;
+    use tokio_rustls::rustls::{self, pki_types::PrivateKeyDer};
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(own.signing_key.serialize_der().into());
+    let provider = rustls::crypto::ring::default_provider();
+    let config = rustls::ServerConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let config = std::sync::Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://127.0.0.1:{}//hook", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = BufReader::new(rustls::StreamOwned::new(connection, socket.unwrap()));
+            let (mut line, mut length) = (String::new(), 0);
+            while stream.read_line(&mut line).unwrap() > 2 {
+                if let Some(text) = line.strip_prefix("content-length: ") {
+                    length = text.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let review: Value = serde_json::from_slice(&body).unwrap();
+            let mut response = json!({ "uid": review["request"]["uid"], "allowed": true, "warnings": ["seen"] });
+            if review["request"]["name"] == "denied" {
+                response["allowed"] = json!(false);
+                response["status"] = json!({ "code": 403, "reason": "Forbidden", "message": "not this one" });
+            } else {
+                // [{"op":"add","path":"/metadata/labels","value":{"hooked":"yes"}}]
+                response["patchType"] = json!("JSONPatch");
+                response["patch"] =
+                    json!("W3sib3AiOiJhZGQiLCJwYXRoIjoiL21ldGFkYXRhL2xhYmVscyIsInZhbHVlIjp7Imhvb2tlZCI6InllcyJ9fV0=");
+            }
+            let answer =
+                json!({ "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "response": response });
+            let answer = answer.to_string();
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ";
+            write!(stream.get_mut(), "{head}{}\r\n\r\n{answer}", answer.len()).unwrap();
+        }
+    });
+    (url, own.cert.pem())
+}
+
+#[tokio::test]
+async fn a_webhook_changes_and_refuses_what_is_written() {
+    let server = Server::start(&[]);
+    let (url, pem) = start_hook();
+    let mut client = server.client("hub", true);
+    let configuration = json!({ "metadata": { "name": "one" }, "webhooks": [{
+        "name": "one.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+        "clientConfig": { "url": url, "caBundle": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem) },
+        "rules": [{ "operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"] }],
+    }] });
+    let json = [("content-type", "application/json")];
+    let hooks = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+    let made = client.send("POST", hooks, &json, configuration.to_string().as_bytes()).await;
+    assert_eq!(made.code, 201, "{}", made.text());
+    let path = "/api/v1/namespaces/default/configmaps";
+    let denied = client.send("POST", path, &json, br#"{"metadata":{"name":"denied"}}"#).await;
+    let why = "admission webhook \"one.example.com\" denied the request: not this one";
+    assert_eq!(message(&denied), (403, why.to_owned()));
+    let made = client.send("POST", path, &json, br#"{"metadata":{"name":"other"}}"#).await;
+    assert_eq!((made.code, &made.json()["metadata"]["labels"]), (201, &json!({ "hooked": "yes" })));
+    assert_eq!(made.header("warning").as_deref(), Some("299 - \"seen\""));
+    assert_eq!(client.send("DELETE", &format!("{hooks}/one"), &[], b"").await.code, 200);
+    let made = client.send("POST", path, &json, br#"{"metadata":{"name":"denied"}}"#).await;
+    assert_eq!(made.code, 201);
+}

@@ -60,6 +60,7 @@ const PURE: &[&str] = &[
     "drive/intent",
     "drive/drifted",
     "compare",
+    "apiserver/admission",
     "apiserver/life",
     "apiserver/select",
     "apiserver/apply",

@@ -1,8 +1,8 @@
 //! POST, and every other way in which an object comes to be.
 
-use super::Cluster;
-use super::prepare::{Owners, Prepared, decode, own_new, prepare};
+use super::prepare::{Owners, Prepared, Writing, decode, own_new, prepare};
 use super::state::{State, Written};
+use super::{Cluster, guarded};
 use crate::apiserver::failure::{Cause, Details, Failure};
 use crate::apiserver::life;
 use crate::apiserver::object::Object;
@@ -36,15 +36,26 @@ impl Cluster {
         now: Now,
     ) -> Result<Response, Box<Failure>> {
         let resource = request.resource;
+        if request.guard.is_some() {
+            let name = value["metadata"]["name"].as_str().unwrap_or_default();
+            self.check_namespace(&self.state.lock(), request, name)?;
+        }
         let generated = self.name(resource, request.namespace, &mut value)?;
         if resource.has_status
             && let Value::Object(fields) = &mut value
         {
             fields.remove("status");
         }
-        let Prepared { mut object, warnings } = prepare(self, request, None, value, owners, now)?;
+        let writing = Writing { before: None, owners, named: generated };
+        let Prepared { mut object, warnings } = prepare(self, request, value, writing, now)?;
         object.meta.created = now.unix_secs();
         object.meta.generation = u64::from(resource.tracks_generation);
+        if request.guard.is_some() {
+            let (namespace, name) = object.key();
+            let uid = self.next_uid(&self.state.lock(), resource, namespace, name);
+            object.meta.uid = uid;
+            guarded::check(request, None, &object)?;
+        }
         self.place(request, object, warnings, generated, now)
     }
 

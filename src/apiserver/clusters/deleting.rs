@@ -2,7 +2,7 @@
 
 use super::prepare::{held, not_found};
 use super::state::{State, Written};
-use super::{Cluster, crds, namespaces};
+use super::{Cluster, crds, guarded, namespaces};
 use crate::apiserver::failure::Failure;
 use crate::apiserver::life::{self, Deletion};
 use crate::apiserver::object::Object;
@@ -95,6 +95,12 @@ impl Cluster {
     pub(super) fn delete(&self, request: &Request<'_>, now: Now) -> Result<Response, Box<Failure>> {
         let options = DeleteOptions::read(request)?;
         let (resource, name) = (request.resource, request.name.unwrap_or_default());
+        if let (Some(_), Some(old)) =
+            (request.guard, self.lookup(resource, request.namespace.unwrap_or_default(), name))
+        {
+            options.check(resource, &old)?;
+            guarded::deletion(request, &old)?;
+        }
         let mut state = self.state.lock();
         let Some(old) = self.find(&state, resource, request.namespace.unwrap_or_default(), name) else {
             return Err(not_found(resource, name).into());
@@ -168,6 +174,10 @@ impl Cluster {
         let selector = Selector::parse(resource, request.options.label_selector, request.options.field_selector)?;
         let limit = usize::try_from(request.options.limit).unwrap_or(usize::MAX);
         let range = Range { namespace: request.namespace, after: None, selector: &selector, limit };
+        if request.guard.is_some() {
+            let found = self.page(&self.state.lock(), resource, &range, &[]);
+            found.items.iter().try_for_each(|old| guarded::deletion(request, old))?;
+        }
         let mut state = self.state.lock();
         let found = self.page(&state, resource, &range, &[]);
         let mut items = Vec::with_capacity(found.items.len());

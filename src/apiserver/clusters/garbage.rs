@@ -4,6 +4,7 @@
 use super::deleting::DeleteOptions;
 use super::state::{Key, State, Work, Written};
 use super::{Cluster, crds, namespaces};
+use crate::apiserver::admission;
 use crate::apiserver::life::{self, FOREGROUND, ORPHAN};
 use crate::apiserver::object::{Blob, Object, Owner, Uid};
 use crate::apiserver::request::{Now, Propagation};
@@ -77,6 +78,9 @@ impl Cluster {
                 self.keep_last_events(state, object, now);
             }
             return;
+        }
+        if admission::is_configuration(resource) {
+            self.read_hooks(state);
         }
         if crds::is_crd(resource) {
             self.after_crd(state, kind, object, previous, now);

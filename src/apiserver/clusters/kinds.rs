@@ -1,10 +1,10 @@
 //! Built-in kinds that are more than storage: what a create fills in, and the calls that store nothing (evictions, tokens).
 
 use super::Cluster;
-use super::crds;
 use super::deleting::DeleteOptions;
 use super::prepare::not_found;
 use super::state::Written;
+use super::{crds, guarded};
 use crate::apiserver::failure::Failure;
 use crate::apiserver::object::instant;
 use crate::apiserver::request::{Body, Now, Request, Response};
@@ -232,6 +232,7 @@ pub(super) fn create_on(cluster: &Cluster, request: &Request<'_>, now: Now) -> R
     if !body.is_object() {
         return Err(Failure::bad_request("the object provided is unrecognized: it is no JSON object").into());
     }
+    let body = guarded::brought(request, body)?;
     let mut state = cluster.state.lock();
     let Some(object) = cluster.find(&state, resource, namespace, name) else {
         return Err(not_found(resource, name).into());

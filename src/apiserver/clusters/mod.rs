@@ -18,6 +18,7 @@ mod crds;
 mod create;
 mod deleting;
 mod garbage;
+mod guarded;
 mod kinds;
 mod merge;
 mod namespaces;
@@ -35,13 +36,14 @@ mod tests;
 pub use base::{BadBase, Base};
 pub use calls::{Call, CallKey, Calls};
 
+use super::admission::Hooks;
 use super::failure::Failure;
 use super::object::Object;
 use super::request::{Now, Request, Response, Verb};
 use super::schema::{Catalog, Resource};
 use super::store::{Budget, EventKind, Wheel};
 use crate::units::{Span, Time};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use state::State;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -158,6 +160,7 @@ impl Clusters {
             shared: self.shared.clone(),
             birth: now.unix_secs(),
             progress: Arc::new(AtomicU64::new(version)),
+            hooks: RwLock::new(None),
             state: Mutex::new(State::new(base.catalog().clone(), version)),
         });
         self.clusters.push(cluster.clone());
@@ -228,6 +231,8 @@ pub struct Cluster {
     birth: u64,
     /// The version up to which all feeds are complete.
     progress: Arc<AtomicU64>,
+    /// Who is asked about writes; none while nobody is.
+    hooks: RwLock<Option<Arc<Hooks>>>,
     state: Mutex<State>,
 }
 

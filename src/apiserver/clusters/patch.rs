@@ -53,7 +53,11 @@ impl Cluster {
             let (old, known) = {
                 let mut state = self.state.lock();
                 let old = self.find(&state, resource, request.namespace.unwrap_or_default(), name);
-                let known = state.applied.known(key, old.as_deref(), dry_run, now);
+                // Whoever guards decides anew each time.
+                let known = match request.guard {
+                    None => state.applied.known(key, old.as_deref(), dry_run, now),
+                    Some(_) => None,
+                };
                 (old, known)
             };
             let stored = match (known, &old) {
@@ -74,7 +78,7 @@ impl Cluster {
                         Some(old) => self.patch_once(request, change, old, now)?,
                         None => Some(self.patch_absent(request, change, now)?),
                     };
-                    if let Some(response) = &response {
+                    if let (Some(response), None) = (&response, request.guard) {
                         self.remember(key, old.as_ref(), response, dry_run, now);
                     }
                     response
@@ -109,7 +113,7 @@ impl Cluster {
         now: Now,
     ) -> Result<Option<Response>, Box<Failure>> {
         let resource = request.resource;
-        if let Change::Merge(patch) = change
+        if let (Change::Merge(patch), None) = (change, request.guard)
             && let Some(kept) = merge::left_alone(request, patch, old)?
         {
             return self.merge_parts(request, patch, old, kept, now);

@@ -1,7 +1,7 @@
 //! From what a client sent to an object that may be stored: decoding, the identity that the server owns, and the
 //! pipeline of the schema (prune, defaults, managed fields, validation) in the order of the real server.
 
-use super::{Cluster, kinds};
+use super::{Cluster, guarded, kinds};
 use crate::apiserver::apply::{TrackInput, take_managed, track};
 use crate::apiserver::defaults::{assign, defaults};
 use crate::apiserver::failure::{Cause, Failure};
@@ -19,6 +19,15 @@ pub(super) struct Before<'a> {
     pub(super) object: &'a Arc<Object>,
     pub(super) value: &'a Value,
     pub(super) kept: Kept<'a>,
+}
+
+/// Where a write starts, and what is settled about its outcome.
+pub(super) struct Writing<'a> {
+    /// The stored object, if there is one.
+    pub(super) before: Option<&'a Before<'a>>,
+    pub(super) owners: Owners,
+    /// Whether the server drew the name.
+    pub(super) named: bool,
 }
 
 /// How the managedFields of the new object come about.
@@ -187,12 +196,12 @@ pub(super) fn own_old(metadata: &mut Value, old: &Value) {
 pub(super) fn prepare(
     cluster: &Cluster,
     request: &Request<'_>,
-    before: Option<&Before<'_>>,
     mut value: Value,
-    owners: Owners,
+    writing: Writing<'_>,
     now: Now,
-) -> Result<Prepared, Failure> {
+) -> Result<Prepared, Box<Failure>> {
     let resource = request.resource;
+    let Writing { before, owners, named } = writing;
     if matches!(request.body, Body::Patch(..)) {
         check_decodable(resource, &value)?;
     }
@@ -211,6 +220,9 @@ pub(super) fn prepare(
             track(&TrackInput { resource, old, managers, manager, subresource, now }, &value, sent)
         }
     };
+    if request.guard.is_some() {
+        value = guarded::changed(request, before, value, managers.as_deref(), named)?;
+    }
     if old.is_none() {
         kinds::assign_new(cluster, resource, &mut value, now);
         assign(resource, &mut value);
@@ -238,7 +250,7 @@ fn check(resource: &Resource, old: Option<&Value>, value: &Value, kept: Kept<'_>
     Err(Failure::invalid(&resource.kind, group, name, &causes))
 }
 
-fn check_decodable(resource: &Resource, value: &Value) -> Result<(), Failure> {
+pub(super) fn check_decodable(resource: &Resource, value: &Value) -> Result<(), Failure> {
     decodable(resource, value).map_err(|why| undecodable(resource, &why))
 }
 

@@ -1,8 +1,8 @@
 //! The `scale` subresource: an `autoscaling/v1` Scale in front of a workload (V-06).
 
-use super::Cluster;
 use super::prepare::{Before, Owners, check_uid, not_found};
 use super::update::ATTEMPTS;
+use super::{Cluster, guarded};
 use crate::apiserver::failure::Failure;
 use crate::apiserver::object::{Kept, Object};
 use crate::apiserver::patch;
@@ -93,12 +93,13 @@ impl Cluster {
             if verb == Verb::Get {
                 return Ok(Response::Document { code: 200, body: scale, warnings: Vec::new() });
             }
-            let wanted = changed(request, scale)?;
+            let wanted = changed(request, scale.clone())?;
             check_uid(resource, &old, wanted["metadata"]["uid"].as_str())?;
             let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or_default();
             if !version.is_empty() && version != old.meta.resource_version.to_string() {
                 return Err(Failure::modified(&resource.plural, &resource.group, name).into());
             }
+            let wanted = guarded::scaled(request, &scale, wanted)?;
             let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
             let mut value = old_value.clone();
             if let Some(slot) = value.pointer_mut(&pointer(&paths.spec)) {

@@ -1,10 +1,10 @@
 //! PUT, and the one way in which an object changes.
 
-use super::Cluster;
 use super::prepare::{
-    Before, Owners, Prepared, changes, check_uid, decode, held, not_found, own_new, own_old, prepare,
+    Before, Owners, Prepared, Writing, changes, check_uid, decode, held, not_found, own_new, own_old, prepare,
 };
 use super::state::Written;
+use super::{Cluster, guarded};
 use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::life;
 use crate::apiserver::object::{Kept, Object};
@@ -71,12 +71,14 @@ impl Cluster {
         if !before.kept.identity {
             own_old(&mut value["metadata"], &before.value["metadata"]);
         }
-        let Prepared { mut object, warnings } = prepare(self, request, Some(before), value, owners, now)?;
+        let writing = Writing { before: Some(before), owners, named: false };
+        let Prepared { mut object, warnings } = prepare(self, request, value, writing, now)?;
         let changed = changes(old, &object);
+        object.meta.generation = life::next_generation(request.resource, old.meta.generation, changed);
+        guarded::check(request, Some(before), &object)?;
         if changed.none() {
             return Ok(Some(Response::Object { code: 200, object: old.clone(), warnings }));
         }
-        object.meta.generation = life::next_generation(request.resource, old.meta.generation, changed);
         if request.options.dry_run {
             return Ok(Some(Response::Object { code: 200, object: Arc::new(object), warnings }));
         }
@@ -106,6 +108,7 @@ impl Cluster {
 pub(super) fn left_alone(request: &Request<'_>, old: &Object) -> Kept<'static> {
     let all = Kept::all(old);
     match request.subresource {
+        _ if request.guard.is_some() => Kept::default(),
         None => Kept { status: all.status && request.resource.has_status, ..Kept::default() },
         Some("finalize") => Kept::default(),
         Some(_) if request.resource.custom => Kept { status: false, ..all },

@@ -52,27 +52,37 @@ pub(crate) fn impersonate(real: &Identity, wanted: &Identity, site: &Site) -> Re
     })
 }
 
-/// Whether the caller may hand out what a role or a binding in `body` grants: nobody gives what they do not hold
+/// Whether the caller may hand out what a role or a binding grants: nobody gives what they do not hold
 /// (`pkg/registry/rbac/*/policybased`).
-pub(crate) fn grants(call: &Call<'_>, resource: &Resource, target: Target<'_>, body: &[u8]) -> Result<(), Failure> {
+pub(crate) fn grants(
+    call: &Call<'_>,
+    resource: &Resource,
+    namespace: &str,
+    document: &Value,
+) -> Result<(), Box<Failure>> {
     let who = call.identity.subjects();
-    let open = call.site.authorization == Authorization::Everyone || who.is_privileged();
-    if open || resource.group != "rbac.authorization.k8s.io" || call.parts.method == Method::DELETE {
+    if who.is_privileged() {
         return Ok(());
     }
-    let Ok(document) = serde_json::from_slice::<Value>(body) else { return Ok(()) };
-    let namespace = target.namespace.unwrap_or_default();
     let (cluster, word) = (&call.site.cluster, |value: &Value| value.as_str().unwrap_or_default().to_owned());
-    let object = target.name.map_or_else(|| word(&document["metadata"]["name"]), str::to_owned);
+    let object = word(&document["metadata"]["name"]);
     let (wanted, verb, plural, name) = if document["roleRef"].is_object() {
         let (kind, name) = (word(&document["roleRef"]["kind"]), word(&document["roleRef"]["name"]));
         let plural = if kind == "ClusterRole" { "clusterroles" } else { "roles" };
         let Some(rules) = rbac::role(cluster, &kind, namespace, &name) else {
-            return Err(Failure::not_found(plural, &resource.group, &name));
+            return Err(Failure::not_found(plural, &resource.group, &name).into());
         };
         (rules, "bind", plural, name)
     } else {
-        let rules: Vec<Rule> = serde_json::from_value(document["rules"].clone()).unwrap_or_default();
+        let mut rules: Vec<Rule> = serde_json::from_value(document["rules"].clone()).unwrap_or_default();
+        if document["aggregationRule"].is_object() {
+            // Whoever lets a role collect rules lets it collect any.
+            let all = || vec!["*".to_owned()];
+            rules = vec![
+                Rule { api_groups: all(), resources: all(), verbs: all(), ..Rule::default() },
+                Rule { non_resource_urls: all(), verbs: all(), ..Rule::default() },
+            ];
+        }
         (rules, "escalate", &*resource.plural, object.clone())
     };
     let what = What::Objects { group: &resource.group, resource: plural, subresource: "", namespace, name: &name };
@@ -86,7 +96,7 @@ pub(crate) fn grants(call: &Call<'_>, resource: &Resource, target: Target<'_>, b
         call.identity.groups,
         beyond.iter().map(shown).collect::<Vec<_>>().join("\n")
     );
-    Err(Failure::forbidden(&resource.plural, &resource.group, &object, &why))
+    Err(Failure::forbidden(&resource.plural, &resource.group, &object, &why).into())
 }
 
 /// A rule in the words of the original (`CompactString`).

@@ -40,14 +40,18 @@ impl Identity {
     }
 
     /// Whom the verified certificate of a client names: its common name, and its organisations as groups.
-    pub(crate) fn shown(certificate: &[u8]) -> Option<Self> {
-        let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    pub(crate) fn shown(shown: &[u8]) -> Option<Self> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(shown).ok()?;
         let subject = certificate.subject();
         let user = subject.iter_common_name().find_map(|name| name.as_str().ok())?;
         let mut identity = Self::new(user, &[]);
         identity.groups =
             subject.iter_organization().filter_map(|name| name.as_str().ok()).map(str::to_owned).collect();
         identity.groups.push("system:authenticated".to_owned());
+        let digest = ring::digest::digest(&ring::digest::SHA256, shown);
+        let credential =
+            digest.as_ref().iter().fold("X509SHA256=".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+        identity.extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![credential]);
         Some(identity)
     }
 

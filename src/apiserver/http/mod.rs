@@ -16,6 +16,7 @@ mod connection;
 mod counters;
 mod discovery;
 mod form;
+mod guard;
 mod health;
 mod identity;
 mod json;
@@ -32,6 +33,7 @@ mod table;
 mod token;
 mod version;
 mod watch;
+mod webhook;
 
 pub use counters::{Counters, Reading};
 

@@ -9,12 +9,14 @@ use super::body::AnswerBody;
 use super::call::{BODY_MAX, Received};
 use super::counters::OpenWatch;
 use super::form::{self, View};
+use super::guard::Guarding;
 use super::options::{self, DeleteBody};
 use super::reply::{self, JSON, header};
 use super::route::Target;
 use super::server::{self, Call};
 use super::watch::WatchBody;
 use super::{authorize, discovery, protobuf, review, table, token};
+use crate::apiserver::admission::Guard;
 use crate::apiserver::failure::Failure;
 use crate::apiserver::object::Object;
 use crate::apiserver::request::{Body, Now, PatchType, Request, Response as Answer, Verb};
@@ -59,7 +61,6 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
         return Err(Failure::too_large_body(message).into());
     }
     let body = json_body(call, resource, verb, patch, media)?;
-    authorize::grants(call, resource, target, &body)?;
     let mut options = options::options(call.query, verb, patch)?;
     let delete;
     if matches!(verb, Verb::Delete | Verb::DeleteCollection) && !body.is_empty() {
@@ -79,6 +80,7 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
             .ok_or_else(|| Failure::not_found(&resource.plural, &resource.group, target.name.unwrap_or_default()))?;
         return Ok(call.reply.document(201, agreed, token::answer(call, &account, &body)?));
     }
+    let guard = Guarding::of(call, &catalog, resource, target, verb, &body);
     let request = Request {
         verb,
         resource,
@@ -94,10 +96,13 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
         user_agent: header(call.parts, USER_AGENT).unwrap_or_default(),
         user: &call.identity.user,
         groups: &call.identity.groups,
+        guard: guard.as_ref().map(|guard| guard as &dyn Guard),
     };
     let now = Now::read();
     let view = View { agreed, include: table::Include::of(call.query.get("includeObject")), unix: now.unix };
-    Ok(render(call, call.site.cluster.handle(&request, now), resource, view))
+    let answer = call.site.cluster.handle(&request, now);
+    let said = guard.map_or_else(Vec::new, |guard| guard.warnings());
+    Ok(render(call, answer, resource, view, said))
 }
 
 /// The account that a token is asked for, if one is.
@@ -238,9 +243,16 @@ fn json_body<'b>(
     Ok(Cow::Owned(value.to_string().into_bytes()))
 }
 
-fn render(call: &Call<'_>, answer: Answer, asked: &Resource, view: View) -> Response<AnswerBody> {
+fn render(
+    call: &Call<'_>,
+    answer: Answer,
+    asked: &Resource,
+    view: View,
+    mut said: Vec<String>,
+) -> Response<AnswerBody> {
     // Who should use something else hears so first, whatever the answer is.
     let mut warnings = asked.deprecation.as_slice().to_vec();
+    warnings.append(&mut said);
     if let Answer::Object { warnings: own, .. } | Answer::Document { warnings: own, .. } = &answer {
         warnings.extend_from_slice(own);
     }

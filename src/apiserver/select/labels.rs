@@ -263,7 +263,7 @@ mod tests {
     fn what_is_no_selector_is_a_bad_request() {
         for text in ["=", "a=b=c", "a in b", "a in (b", "a,,b", "a b", "!", "a>x", "-a=b", "a=-b", "a/b/c=d", ","] {
             let failure = parse(text).unwrap_err();
-            assert_eq!((failure.code, failure.reason), (400, "BadRequest"), "{text}");
+            assert_eq!((failure.code, &*failure.reason), (400, "BadRequest"), "{text}");
         }
     }
 }

@@ -59,7 +59,7 @@ fn an_expired_page_hands_out_an_inconsistent_token() {
     let token: &'static str = String::leak(first.continue_token.unwrap());
     let next = Options { limit: 9, continue_token: Some(token), ..Options::default() };
     let expired = world.list("configmaps", "kube-public", next).unwrap_err();
-    assert_eq!((expired.code, expired.reason), (410, "Expired"));
+    assert_eq!((expired.code, &*expired.reason), (410, "Expired"));
     let token: &'static str = String::leak(expired.continue_token.unwrap());
     let next = Options { limit: 9, continue_token: Some(token), ..Options::default() };
     assert_eq!(names(&world.list("configmaps", "kube-public", next).unwrap()), ["d", "e"]);

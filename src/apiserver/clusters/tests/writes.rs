@@ -49,7 +49,7 @@ fn refusals_have_upstreams_code_and_reason() {
         (world.update("kustomizations", "default", "zz", json!({ "metadata": { "name": "zz" } })), 404, "NotFound"),
     ] {
         let failure = failure(response);
-        assert_eq!((failure.code, failure.reason), (code, reason), "{}", failure.message);
+        assert_eq!((failure.code, &*failure.reason), (code, reason), "{}", failure.message);
     }
 }
 
@@ -120,7 +120,7 @@ fn the_expected_version_of_a_status_patch_is_a_lock() {
     let made = value(world.create("kustomizations", "default", kustomization()));
     let patch = |rv: &str| json!({ "metadata": { "resourceVersion": rv }, "status": { "observedGeneration": 5 } });
     let stale = failure(world.merge("kustomizations", "default", "k", Some("status"), patch("1")));
-    assert_eq!((stale.code, stale.reason), (409, "Conflict"));
+    assert_eq!((stale.code, &*stale.reason), (409, "Conflict"));
     let right = made["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
     assert_eq!(
         value(world.merge("kustomizations", "default", "k", Some("status"), patch(&right)))["status"]["observedGeneration"],
