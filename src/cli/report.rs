@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Form::Yaml => record(Output::Yaml)?,
         Form::Html => report::page(&stored),
         Form::Csv => report::csv(&stored),
-        Form::Openmetrics => report::openmetrics(&stored),
+        Form::Openmetrics => report::openmetrics(&stored.record, &stored.latencies),
         Form::Junit => report::junit(&stored),
         Form::Benchmark => report::benchmark(&stored),
         Form::Bencher => report::bencher(&stored),

@@ -1,5 +1,6 @@
 //! `run SCENARIO`: the main job.
 
+mod metrics;
 mod simulated;
 
 pub(super) use simulated::{interruptions, recorded};
@@ -15,6 +16,7 @@ use crate::scenario::{self, Expect, ManagerKind, Scenario, TopologyKind};
 use crate::topology::{Course, Layout};
 use crate::units::Span;
 use crate::{clock, report};
+use metrics::Metrics;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,6 +89,9 @@ pub(super) struct Args {
     /// Keep all objects of all clusters as they are at the end, in objects.json
     #[arg(long)]
     objects: bool,
+    /// Serve Prometheus metrics at http://ADDR/metrics as long as a run on the real clock goes (port 0: any free one)
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<std::net::SocketAddr>,
     /// No progress, only the result
     #[arg(short, long)]
     quiet: bool,
@@ -98,6 +103,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let scenario = Arc::new(scenario::load(&args.scenario, &sets).map_err(Failure::input)?);
     let world = Arc::new(World::generate(&scenario));
     if matches!(args.clock, ClockArg::Virtual) {
+        if args.metrics.is_some() {
+            return Err(Failure::input(miette::miette!(
+                help = "leave --metrics out; `report -o openmetrics` says the same of the result",
+                "a simulated run has no metrics to scrape while it goes"
+            )));
+        }
         return simulated::run(args, &scenario, &world);
     }
     if scenario.manager.kind != ManagerKind::Loopback {
@@ -106,14 +117,25 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     live::playable(&scenario).map_err(|error| Failure::input(miette::Report::from_err(error)))?;
     live::fits(&scenario, &world).map_err(too_much)?;
+    let mut metrics = args.metrics.map(Metrics::serve).transpose()?;
+    if let (Some(metrics), false) = (&metrics, args.quiet) {
+        writeln!(std::io::stderr(), "metrics: http://{}/metrics", metrics.address)?;
+    }
     let started = clock::unix();
     let begun = record::begin(&scenario, started, record::Clock::Real, record::Observer::CommitLog);
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));
     let folder = Folder::create(&path, &begun).map_err(cannot_write)?;
     let private = tempfile::Builder::new().prefix("flamboyance-").tempdir()?;
     let mut screen = Screen::new(args.quiet, scenario.run.timeout);
-    let ran = live::run(&scenario, &world, private.path(), args.objects, &mut |progress, since| {
-        screen.show(&progress, since)
+    let ran = live::run(&scenario, &world, private.path(), args.objects, &mut |standing| {
+        screen.show(&standing.progress, standing.since);
+        if let Some(metrics) = &mut metrics {
+            metrics.answer(|| {
+                let outcome = standing.outcome();
+                let record = record_of(begun.clone(), &scenario, &world, &outcome);
+                report::openmetrics(&record, &outcome.observed.outcome.latencies)
+            });
+        }
     });
     screen.end();
     let outcome = match ran {
@@ -150,13 +172,8 @@ fn not_begun(folder: Folder, mut begun: RunRecord, error: CrewError) -> Failure 
     }
 }
 
-fn deliver(
-    mut folder: Folder,
-    begun: RunRecord,
-    scenario: &Scenario,
-    world: &World,
-    outcome: &Outcome,
-) -> Result<RunRecord, Failure> {
+/// The record of what a run came to, so far or in the end.
+fn record_of(begun: RunRecord, scenario: &Scenario, world: &World, outcome: &Outcome) -> RunRecord {
     let observed = &outcome.observed;
     let ran = Ran {
         cut_short: cut_short(outcome.ending),
@@ -181,7 +198,18 @@ fn deliver(
         assumptions: &[],
         limits: &[],
     };
-    let record = record::finish(begun, scenario, &ran);
+    record::finish(begun, scenario, &ran)
+}
+
+fn deliver(
+    mut folder: Folder,
+    begun: RunRecord,
+    scenario: &Scenario,
+    world: &World,
+    outcome: &Outcome,
+) -> Result<RunRecord, Failure> {
+    let observed = &outcome.observed;
+    let record = record_of(begun, scenario, world, outcome);
     if let Some(state) = &outcome.state {
         folder.write(OBJECTS, FileKind::Objects, state.to_string().as_bytes()).map_err(cannot_write)?;
     }

@@ -150,7 +150,7 @@ impl Progress {
 }
 
 /// Follows changes. See the module head.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tracker {
     apps: Vec<App>,
     /// Whose each change is, by `ChangeId`.

@@ -166,7 +166,7 @@ impl Books {
 }
 
 /// Keeps what signals say. See the module head.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     plan: Plan,
     tracker: Tracker,

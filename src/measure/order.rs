@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Holds signals back until everything older has arrived.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reorder {
     held: BinaryHeap<Reverse<Held>>,
     arrived: u64,
@@ -20,7 +20,7 @@ pub struct Reorder {
     late: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     at: Time,
     arrival: u64,

@@ -6,7 +6,7 @@
 
 use crate::compare::{Better, Value, values};
 use crate::measure::warning::Severity;
-use crate::measure::{CallCount, Histogram, Hop, Role};
+use crate::measure::{CallCount, Histogram, Hop, Latencies, Role};
 use crate::record::{ProcessRecord, RunRecord, Status, Stored};
 use maud::{PreEscaped, html};
 use serde_json::json;
@@ -74,15 +74,14 @@ pub fn junit(stored: &Stored) -> String {
     html! { (PreEscaped("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")) (suites) }.into_string() + "\n"
 }
 
-/// OpenMetrics text.
+/// OpenMetrics text of a record and its histograms.
 #[must_use]
-pub fn openmetrics(stored: &Stored) -> String {
-    let record = &stored.record;
+pub fn openmetrics(record: &RunRecord, histograms: &Latencies) -> String {
     let mut text = Families::default();
     info(&mut text, record);
     rounds(&mut text, record);
     processes(&mut text, record);
-    latencies(&mut text, stored);
+    latencies(&mut text, histograms);
     text.0.push_str("# EOF\n");
     text.0
 }
@@ -261,12 +260,12 @@ fn processes(text: &mut Families, record: &RunRecord) {
     text.family("argocd_cluster_api_resource_objects", "gauge", "Most objects in a manager's caches.", cached);
 }
 
-fn latencies(text: &mut Families, stored: &Stored) {
-    let kinds: Vec<_> = stored.latencies.by_kind().collect();
+fn latencies(text: &mut Families, histograms: &Latencies) {
+    let kinds: Vec<_> = histograms.by_kind().collect();
     let (mut ends, mut hops) = (Vec::new(), Vec::new());
     for hop in Hop::ALL {
-        for (kind, histograms) in &kinds {
-            let (kind, histogram) = (("kind", kind.name().to_owned()), &histograms[hop as usize]);
+        for (kind, hops_of) in &kinds {
+            let (kind, histogram) = (("kind", kind.name().to_owned()), &hops_of[hop as usize]);
             match hop {
                 Hop::EndToEnd => ends.push((vec![kind], histogram)),
                 _ => hops.push((vec![kind, ("hop", hop.name().to_owned())], histogram)),
@@ -288,7 +287,7 @@ mod tests {
 
     #[test]
     fn openmetrics_declares_every_family_once_and_ends_as_it_must() {
-        let text = openmetrics(&stored());
+        let text = openmetrics(&stored().record, &stored().latencies);
         assert!(text.ends_with("\n# EOF\n"));
         let mut known = std::collections::BTreeSet::new();
         let (mut family, mut kind) = (String::new(), String::new());
@@ -311,7 +310,7 @@ mod tests {
 
     #[test]
     fn buckets_grow_up_to_the_count() {
-        let text = openmetrics(&stored());
+        let text = openmetrics(&stored().record, &stored().latencies);
         let buckets: Vec<f64> = text
             .lines()
             .filter(|line| line.starts_with("flamboyance_end_to_end_seconds_bucket{kind=\"install\""))

@@ -10,6 +10,7 @@ mod faults;
 mod gate;
 mod house;
 mod manager;
+mod metrics;
 mod place;
 mod plan;
 mod probe;

@@ -257,12 +257,18 @@ pub(crate) struct Long {
     pub(crate) child: Child,
     pub(crate) stderr: BufReader<std::process::ChildStderr>,
     pub(crate) out: PathBuf,
+    /// What it said on standard error until then.
+    pub(crate) begun: String,
     _folder: tempfile::TempDir,
 }
 
 impl Long {
     /// Starts it and waits until it says how it goes.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("result");
         let mut child = flamboyance()
@@ -271,19 +277,19 @@ impl Long {
             .args(["--set", "run.workloadReady.fixed=10m", "--set", "run.timeout=10m", "--out"])
             .arg(&out)
             .args(["-o", "json"])
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
+        let mut begun = String::new();
         // All Applications are on the hub by then.
-        while !line.contains("0/20 apps healthy") {
-            line.clear();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended before it said how it goes");
+        while !begun.contains("0/20 apps healthy") {
+            assert!(stderr.read_line(&mut begun).unwrap() > 0, "it ended before it said how it goes: {begun}");
         }
-        Self { child, stderr, out, _folder: folder }
+        Self { child, stderr, out, begun, _folder: folder }
     }
 
     /// The processes that it started.

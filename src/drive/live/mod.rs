@@ -28,5 +28,5 @@ pub use crew::CrewError;
 pub use faults::{Unplayable, playable};
 pub use observation::Observed;
 pub use roles::{Role, RoleError, play};
-pub use run::{Ending, Outcome, fits, run};
+pub use run::{Ending, Outcome, Standing, fits, run};
 pub use settings::SettingsError;

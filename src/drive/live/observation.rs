@@ -24,7 +24,7 @@ const SLACK: Span = Span::from_millis(100);
 const COMPLAINTS: usize = 20;
 
 /// Something that went wrong, told by the first time it did.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Complaint {
     /// Equal for what went wrong in the same way.
     sort: String,
@@ -54,7 +54,7 @@ struct Voice {
     process: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Process {
     name: String,
     watched: Watched,
@@ -229,6 +229,21 @@ impl Observation {
 
     pub(super) const fn is_settled(&self) -> bool {
         self.ledger.is_settled()
+    }
+
+    /// What there is so far, as if the run ended now; what children count for themselves is not told yet.
+    pub(super) fn so_far(&self, now: Time, harness: Watched) -> Observed {
+        let own = Self {
+            world: Arc::clone(&self.world),
+            catalogue: Arc::clone(&self.catalogue),
+            ledger: self.ledger.clone(),
+            children: Vec::new(),
+            processes: self.processes.clone(),
+            host: self.host.clone(),
+            complaints: self.complaints.clone(),
+            ..*self
+        };
+        own.finish(now, harness, Figures::default())
     }
 
     /// The end: what is still held is counted. `harness` is this process, `driven` what it counted itself.
