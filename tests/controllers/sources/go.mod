@@ -1,0 +1,3 @@
+module flamboyance/sources
+
+go 1.24
