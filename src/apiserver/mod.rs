@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod apply;
 pub mod bootstrap;
+mod cel;
 pub mod clusters;
 pub mod defaults;
 pub mod endpoint;

@@ -61,6 +61,7 @@ const PURE: &[&str] = &[
     "drive/drifted",
     "compare",
     "apiserver/admission",
+    "apiserver/cel",
     "apiserver/life",
     "apiserver/select",
     "apiserver/apply",

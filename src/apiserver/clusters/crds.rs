@@ -5,8 +5,9 @@ use super::Cluster;
 use super::deleting::{DeleteOptions, Gone};
 use super::namespaces::rebuilt;
 use super::state::{State, Written};
+use crate::apiserver::defaults::defaults;
 use crate::apiserver::life;
-use crate::apiserver::object::{Object, instant};
+use crate::apiserver::object::{Kept, Object, instant};
 use crate::apiserver::request::Now;
 use crate::apiserver::schema::{Catalog, Resource};
 use crate::apiserver::select::Selector;
@@ -102,6 +103,7 @@ impl Cluster {
             EventKind::Modified if previous.is_some_and(|previous| previous.spec() != object.spec()) => {
                 self.serve(state);
                 self.close_watches(state, object);
+                self.refill(state, object);
                 self.refresh_names(state, object, now);
             }
             EventKind::Modified => {}
@@ -187,6 +189,27 @@ impl Cluster {
             }
         }
         (free, conflict)
+    }
+
+    /// Gives what is stored the defaults of the schema that is served from now on. The original does so whenever it
+    /// reads; here it is done once.
+    fn refill(&self, state: &mut State, crd: &Object) {
+        let served = instances_of(&state.catalog, crd);
+        let Some(any) = served.first() else { return };
+        let range = Range { namespace: None, after: None, selector: &Selector::default(), limit: 0 };
+        for object in self.page(state, any, &range, &[]).items {
+            let resource = served.iter().find(|one| one.version == object.resource.version).unwrap_or(any);
+            let old = object.to_value(resource);
+            let mut new = old.clone();
+            defaults(resource, &mut new, Kept::default());
+            if new == old {
+                continue;
+            }
+            if let Ok(mut filled) = Object::from_value(resource, new) {
+                filled.meta = object.meta.clone();
+                self.reread(state, filled);
+            }
+        }
     }
 
     fn definitions(&self, state: &State) -> Vec<Arc<Object>> {

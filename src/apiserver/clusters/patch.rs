@@ -4,7 +4,7 @@ use super::Cluster;
 use super::applied::{Key, Known};
 use super::merge;
 use super::prepare::{Before, Owners, not_found, own_new};
-use super::update::{ATTEMPTS, left_alone, through_door};
+use super::update::{ATTEMPTS, as_a_whole, left_alone, through_door};
 use crate::apiserver::apply::{ApplyError, ApplyInput, apply};
 use crate::apiserver::failure::{Cause, Failure};
 use crate::apiserver::object::{Kept, Object};
@@ -113,7 +113,7 @@ impl Cluster {
         now: Now,
     ) -> Result<Option<Response>, Box<Failure>> {
         let resource = request.resource;
-        if let (Change::Merge(patch), None) = (change, request.guard)
+        if let (Change::Merge(patch), false) = (change, as_a_whole(request))
             && let Some(kept) = merge::left_alone(request, patch, old)?
         {
             return self.merge_parts(request, patch, old, kept, now);
@@ -145,7 +145,8 @@ impl Cluster {
         mut kept: Kept<'static>,
         now: Now,
     ) -> Result<Option<Response>, Box<Failure>> {
-        let mut members = old.status_members().filter(|_| !kept.status);
+        let ruled = request.resource.rules.as_ref().is_some_and(|rules| rules.are_in("status"));
+        let mut members = old.status_members().filter(|_| !kept.status && !ruled);
         let named = members.as_mut().and_then(|members| merge::named(request, patch, members));
         kept.status |= named.is_some();
         let mut old_value = old.parts(request.resource, kept);

@@ -207,7 +207,7 @@ pub(super) fn prepare(
     }
     let (old, kept) = (before.map(|before| before.value), before.map_or_else(Kept::default, |before| before.kept));
     let sent = take_managed(&mut value);
-    let warnings = unknown_fields(request, &mut value)?;
+    let mut warnings = unknown_fields(request, &mut value)?;
     kinds::before_defaults(resource, old, &mut value);
     defaults(resource, &mut value, kept);
     kinds::after_defaults(resource, old, &mut value);
@@ -229,7 +229,7 @@ pub(super) fn prepare(
     } else {
         kinds::release(resource, &mut value);
     }
-    check(resource, old, &value, kept)?;
+    warnings.extend(check(resource, old, &value, kept)?);
     let object = match before {
         Some(before) => before.object.with_parts(resource, value, kept),
         None => Object::from_value(resource, value),
@@ -239,9 +239,12 @@ pub(super) fn prepare(
     Ok(Prepared { object, warnings })
 }
 
-/// Refuses what is invalid.
-fn check(resource: &Resource, old: Option<&Value>, value: &Value, kept: Kept<'_>) -> Result<(), Failure> {
-    let Err(errors) = validate(resource, old, value, kept) else { return Ok(()) };
+/// Refuses what is invalid; warns of what was so before.
+fn check(resource: &Resource, old: Option<&Value>, value: &Value, kept: Kept<'_>) -> Result<Vec<String>, Failure> {
+    let errors = match validate(resource, old, value, kept) {
+        Ok(warnings) => return Ok(warnings),
+        Err(errors) => errors,
+    };
     let cause = |e: FieldError| Cause { reason: e.reason.as_str().to_owned(), message: e.detail, field: e.field };
     let causes: Vec<Cause> = errors.into_iter().map(cause).collect();
     let name = value["metadata"]["name"].as_str().unwrap_or_default();

@@ -246,6 +246,15 @@ impl Cluster {
         object
     }
 
+    /// Puts other content under the version that an object has: nobody wrote, but it reads differently from now on.
+    pub(super) fn reread(&self, state: &mut State, object: Object) {
+        let resource = object.resource.clone();
+        self.own_objects(state, &resource);
+        if let Some(objects) = &mut state.collection(&resource).objects {
+            objects.insert(Arc::new(object));
+        }
+    }
+
     /// From the first write on a resource has objects of its own.
     fn own_objects(&self, state: &mut State, resource: &Arc<Resource>) {
         let collection = state.collection(resource);

@@ -104,11 +104,16 @@ impl Cluster {
     }
 }
 
+/// Whether a write looks at the whole object, whatever it touches: somebody guards it, or rules go across its parts.
+pub(super) fn as_a_whole(request: &Request<'_>) -> bool {
+    request.guard.is_some() || request.resource.rules.as_ref().is_some_and(|rules| rules.cross_parts())
+}
+
 /// The parts that no write through the request's door touches.
 pub(super) fn left_alone(request: &Request<'_>, old: &Object) -> Kept<'static> {
     let all = Kept::all(old);
     match request.subresource {
-        _ if request.guard.is_some() => Kept::default(),
+        _ if as_a_whole(request) => Kept::default(),
         None => Kept { status: all.status && request.resource.has_status, ..Kept::default() },
         Some("finalize") => Kept::default(),
         Some(_) if request.resource.custom => Kept { status: false, ..all },

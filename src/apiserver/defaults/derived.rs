@@ -14,6 +14,7 @@ pub(super) fn before(resource: &Resource, object: &mut Value) {
         ("", "LimitRange") => limits(object),
         ("", "Node") => pod_blocks(object),
         ("autoscaling", "HorizontalPodAutoscaler") => behavior(object),
+        ("admissionregistration.k8s.io", _) => hook_ports(object),
         ("apps" | "batch" | "", kind) => {
             match kind {
                 "StatefulSet" => claim_templates(object),
@@ -36,6 +37,15 @@ pub(super) fn before(resource: &Resource, object: &mut Value) {
 pub(super) fn after(resource: &Resource, object: &mut Value) {
     if resource.group.is_empty() && resource.kind == "Namespace" {
         namespace(object);
+    }
+}
+
+/// A webhook of a service listens where HTTPS does.
+fn hook_ports(object: &mut Value) {
+    for hook in object.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(service) = hook.pointer_mut("/clientConfig/service").and_then(Value::as_object_mut) {
+            service.entry("port").or_insert(json!(443));
+        }
     }
 }
 

@@ -48,8 +48,8 @@ pub fn parse(text: &str) -> Option<u64> {
     u64::try_from(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset).ok()
 }
 
-/// Howard Hinnant's `days_from_civil`.
-const fn days(year: i64, month: i64, day: i64) -> i64 {
+/// Days since 1970 of a date: Howard Hinnant's `days_from_civil`.
+pub(in crate::apiserver) const fn days(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
     let yoe = y.rem_euclid(400);

@@ -82,6 +82,7 @@ fn resource(spec: &Value, version: &Value, versions: &[String]) -> Resource {
             .then(|| or(text(version, "deprecationWarning"), deprecation(spec, version, versions))),
         schema: TypeRef { types: Arc::new(types), id },
         versions: versions.to_vec(),
+        rules: super::rules::Rules::of_schema(&version["schema"]["openAPIV3Schema"]).map(Arc::new),
         resets: resets(has_status),
         defaults: Rules::default(),
         group,

@@ -121,6 +121,7 @@ impl Data {
             versions: Vec::new(),
             storage_version_hash: facts.hash,
             skeleton: Value::Object(Map::new()),
+            rules: None,
             resets: facts.resets,
             defaults: facts.defaults,
         }

@@ -8,8 +8,10 @@ mod catalog;
 mod crd;
 mod data;
 mod discovery;
+pub mod limits;
 mod openapi;
 mod openapi_proto;
+pub(in crate::apiserver) mod rules;
 mod types;
 
 pub use catalog::Catalog;
@@ -76,6 +78,8 @@ pub struct Resource {
     pub storage_version_hash: String,
     /// What an object that nobody filled in looks like in the original (Go's zero value), the base of a create.
     pub(in crate::apiserver) skeleton: serde_json::Value,
+    /// The rules in its schema that are expressions, if there are any.
+    pub(in crate::apiserver) rules: Option<std::sync::Arc<rules::Rules>>,
     pub(in crate::apiserver) resets: Resets,
     pub(in crate::apiserver) defaults: crate::apiserver::defaults::Rules,
 }

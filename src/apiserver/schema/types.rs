@@ -3,6 +3,7 @@
 //! One arena per source (all built-in kinds share one; each CustomResourceDefinition version has its own). The reading
 //! of `x-kubernetes-*` extensions follows kube-openapi's `schemaconv`.
 
+use super::limits::Limits;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -56,7 +57,7 @@ pub struct Node {
     /// Whether null is a value.
     pub nullable: bool,
     /// The OpenAPI schema's rules on the value, if it has any.
-    pub rules: Option<Box<Rules>>,
+    pub rules: Option<Box<Limits>>,
 }
 
 /// A named field.
@@ -114,27 +115,6 @@ pub enum Scalar {
     IntOrString,
     /// Whatever comes: times, quantities, values without a type.
     Untyped,
-}
-
-/// Rules on a value, as written in its OpenAPI schema.
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    /// `minimum`
-    pub minimum: Option<serde_json::Number>,
-    /// `maximum`
-    pub maximum: Option<serde_json::Number>,
-    /// `minLength`
-    pub min_length: Option<u64>,
-    /// `maxLength`
-    pub max_length: Option<u64>,
-    /// `minItems`
-    pub min_items: Option<u64>,
-    /// `maxItems`
-    pub max_items: Option<u64>,
-    /// `format`
-    pub format: Option<Box<str>>,
-    /// `enum`
-    pub allowed: Option<Box<[Value]>>,
 }
 
 impl Types {
@@ -312,7 +292,7 @@ impl<'a> Build<'a> {
             preserve_unknown: unknown,
             embedded: flag("x-kubernetes-embedded-resource"),
             nullable: flag("nullable"),
-            rules: rules(schema),
+            rules: Limits::of_schema(schema),
             ..Node::default()
         };
         match schema.get("type").and_then(Value::as_str).unwrap_or("") {
@@ -411,24 +391,4 @@ fn scalar(kind: &str, schema: &Value) -> Scalar {
         ("string", _) => Scalar::String,
         _ => Scalar::Untyped,
     }
-}
-
-fn rules(schema: &Value) -> Option<Box<Rules>> {
-    let number = |key: &str| schema.get(key).and_then(Value::as_number).cloned();
-    let count = |key: &str| schema.get(key).and_then(Value::as_u64);
-    let rules = Rules {
-        minimum: number("minimum"),
-        maximum: number("maximum"),
-        min_length: count("minLength"),
-        max_length: count("maxLength"),
-        min_items: count("minItems"),
-        max_items: count("maxItems"),
-        format: schema.get("format").and_then(Value::as_str).map(Into::into),
-        allowed: schema.get("enum").and_then(Value::as_array).map(|list| list.clone().into()),
-    };
-    let numbers = rules.minimum.is_some() || rules.maximum.is_some();
-    let counts = [rules.min_length, rules.max_length, rules.min_items, rules.max_items];
-    let texts = rules.format.is_some() || rules.allowed.is_some();
-    let any = numbers || texts || counts.iter().any(Option::is_some);
-    any.then(|| Box::new(rules))
 }

@@ -1,10 +1,10 @@
 //! What makes a CustomResourceDefinition invalid: its names, its versions, and schemas that are not structural.
 //!
 //! Source of each rule: upstream `apiextensions/validation` and `apiserver/schema`; texts as recorded from a real server.
-//! Not here: regular expressions and the language of `x-kubernetes-validations`.
+//! Not here: regular expressions, and what an expression may cost at most.
 
 use super::text::{alphabetic_label, subdomain};
-use super::{FieldError, Reason, bad, forbidden, invalid, required};
+use super::{FieldError, Reason, bad, expressions, forbidden, invalid, required};
 use serde_json::{Map, Value, json};
 
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
@@ -36,7 +36,7 @@ pub(super) fn check(new: &Value, out: &mut Vec<FieldError>) {
         if let Some(place) = place("schema", "validation")
             && schema.is_object()
         {
-            Walk { out }.root(schema, &format!("{place}.openAPIV3Schema"));
+            Walk { out, compiled: Vec::new() }.root(schema, &format!("{place}.openAPIV3Schema"));
         }
         if let Some(place) = place("additionalPrinterColumns", "additionalPrinterColumns") {
             columns(&version["additionalPrinterColumns"], &place, out);
@@ -189,6 +189,8 @@ fn scale(scale: &Value, place: &str, out: &mut Vec<FieldError>) {
 /// The way through a schema.
 struct Walk<'a> {
     out: &'a mut Vec<FieldError>,
+    /// What is wrong with expressions: told after everything else.
+    compiled: Vec<FieldError>,
 }
 
 impl Walk<'_> {
@@ -205,11 +207,13 @@ impl Walk<'_> {
                 "Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified",
             ));
         }
-        self.inside(schema, path);
+        self.inside(schema, path, true, None);
+        let mut compiled = std::mem::take(&mut self.compiled);
+        self.out.append(&mut compiled);
     }
 
-    /// A schema below the root; `what` is what has it.
-    fn below(&mut self, schema: &Value, path: &str, what: &str) {
+    /// A schema below the root; `what` is what has it, `apart` what cannot be told from its old version around it.
+    fn below(&mut self, schema: &Value, path: &str, what: &str, apart: Option<&str>) {
         let kind = text(schema, "type");
         let free =
             schema["x-kubernetes-int-or-string"] == true || schema["x-kubernetes-preserve-unknown-fields"] == true;
@@ -218,10 +222,15 @@ impl Walk<'_> {
         } else if !kind.is_empty() && !TYPES.contains(&kind) {
             self.out.push(unsupported(&format!("{path}.type"), kind, &TYPES));
         }
-        self.inside(schema, path);
+        let embedded = schema["x-kubernetes-embedded-resource"] == true;
+        self.inside(schema, path, embedded, apart);
     }
 
-    fn inside(&mut self, schema: &Value, path: &str) {
+    fn inside(&mut self, schema: &Value, path: &str, root: bool, apart: Option<&str>) {
+        let before = self.out.len();
+        let atomic = |key: &str| text(schema, key) == "atomic";
+        let of_map = apart.or_else(|| atomic("x-kubernetes-map-type").then_some(path));
+        let of_list = apart.or_else(|| (text(schema, "x-kubernetes-list-type") != "map").then_some(path));
         self.forbidden_parts(schema, path);
         self.extensions(schema, path);
         let properties = schema["properties"].as_object();
@@ -230,15 +239,21 @@ impl Walk<'_> {
             self.out.push(forbidden(&format!("{path}.additionalProperties"), why));
         }
         for (name, inner) in properties.into_iter().flat_map(Map::iter) {
-            self.below(inner, &format!("{path}.properties[{name}]"), "object fields");
+            self.below(inner, &format!("{path}.properties[{name}]"), "object fields", of_map);
         }
         if schema["additionalProperties"].is_object() {
-            self.below(&schema["additionalProperties"], &format!("{path}.additionalProperties"), "object fields");
+            let place = format!("{path}.additionalProperties");
+            self.below(&schema["additionalProperties"], &place, "object fields", of_map);
         }
         if schema["items"].is_object() {
-            self.below(&schema["items"], &format!("{path}.items"), "array items");
+            self.below(&schema["items"], &format!("{path}.items"), "array items", of_list);
         } else if text(schema, "type") == "array" {
             self.out.push(required(&format!("{path}.items"), "must be specified"));
+        }
+        expressions::form(schema, path, self.out);
+        // What is no sound schema has no types to check expressions with.
+        if self.out.len() == before {
+            expressions::compile(schema, path, root, apart, &mut self.compiled);
         }
     }
 

@@ -1,20 +1,41 @@
 //! What the schema of a custom resource, or the OpenAPI schema of a built-in kind, refuses.
 
-use super::{FieldError, Reason, required};
+use super::{FieldError, Reason, limits, required};
 use crate::apiserver::object::Kept;
 use crate::apiserver::schema::{ListKind, Node, Scalar, TypeId, Types};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
-/// Checks a custom resource but for its metadata.
-pub(super) fn custom(types: &Types, id: TypeId, object: &Value, kept: Kept<'_>, out: &mut Vec<FieldError>) {
+/// Checks a custom resource but for its metadata. What was as wrong before is not held against a change (upstream:
+/// `ratcheting.go`).
+pub(super) fn custom(
+    types: &Types,
+    id: TypeId,
+    old: Option<&Value>,
+    object: &Value,
+    kept: Kept<'_>,
+    out: &mut Vec<FieldError>,
+) {
+    let before = out.len();
+    whole(types, id, None, object, kept, out);
+    if out.len() > before && old.is_some() {
+        out.truncate(before);
+        whole(types, id, old, object, kept, out);
+    }
+}
+
+fn whole(types: &Types, id: TypeId, old: Option<&Value>, object: &Value, kept: Kept<'_>, out: &mut Vec<FieldError>) {
     let mut walk = Walk { types, kept, path: String::new(), out, duplicates: Vec::new() };
     let of = types.node(id);
     let Some(map) = object.as_object() else { return };
     walk.missing(of, map);
+    if let Some(limits) = of.rules.as_deref() {
+        limits::check(limits, object, "", walk.out);
+    }
     for (name, value) in map.iter().filter(|(name, _)| !matches!(name.as_str(), "metadata" | "apiVersion" | "kind")) {
         if let Some(entry) = of.entry(name) {
-            walk.below(".", name, |walk| walk.value(entry, value));
+            let old = old.and_then(|old| old.get(name));
+            walk.below(".", name, |walk| walk.value(entry, old, value));
         }
     }
     let mut duplicates = walk.duplicates;
@@ -42,8 +63,12 @@ impl Walk<'_> {
         self.path.truncate(length);
     }
 
-    fn value(&mut self, id: TypeId, value: &Value) {
+    /// `old` is what stood there, where that counts.
+    fn value(&mut self, id: TypeId, old: Option<&Value>, value: &Value) {
         let of = self.types.node(id);
+        if old == Some(value) {
+            return;
+        }
         if value.is_null() && of.nullable {
             return;
         }
@@ -53,13 +78,16 @@ impl Walk<'_> {
             self.out.push(FieldError { field: path.clone(), reason: Reason::TypeInvalid, detail });
             return;
         }
-        rules(of, value, &self.path, self.out);
+        if let Some(limits) = of.rules.as_deref() {
+            limits::check(limits, value, &self.path, self.out);
+        }
         match value {
             Value::Object(map) if of.fields.is_some() => {
                 self.missing(of, map);
                 for (name, inner) in map {
                     if let Some(entry) = of.entry(name) {
-                        self.below(".", name, |walk| walk.value(entry, inner));
+                        let old = old.filter(|_| !of.atomic_map).and_then(|old| old.get(name));
+                        self.below(".", name, |walk| walk.value(entry, old, inner));
                     }
                 }
             }
@@ -69,7 +97,7 @@ impl Walk<'_> {
                         let length = self.path.len();
                         // Writing into a text cannot fail.
                         let _ = write!(self.path, "[{at}]");
-                        self.value(items, inner);
+                        self.value(items, like(of, old, inner), inner);
                         self.path.truncate(length);
                     }
                 }
@@ -132,52 +160,15 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Bounds, lengths and enumerations.
-fn rules(of: &Node, value: &Value, path: &str, out: &mut Vec<FieldError>) {
-    let Some(rules) = of.rules.as_deref() else { return };
-    let mut wrong = |reason: Reason, detail: String| out.push(FieldError { field: path.to_owned(), reason, detail });
-    if let Some(have) = value.as_f64() {
-        if let Some(most) = rules.maximum.as_ref().filter(|most| most.as_f64().is_some_and(|most| have > most)) {
-            let detail = format!("Invalid value: {value}: {path} in body should be less than or equal to {most}");
-            wrong(Reason::Invalid, detail);
-        }
-        if let Some(least) = rules.minimum.as_ref().filter(|least| least.as_f64().is_some_and(|least| have < least)) {
-            let detail = format!("Invalid value: {value}: {path} in body should be greater than or equal to {least}");
-            wrong(Reason::Invalid, detail);
-        }
-    }
-    if let (Some(text), true) = (value.as_str(), rules.max_length.is_some() || rules.min_length.is_some()) {
-        let count = text.chars().count() as u64;
-        if let Some(most) = rules.max_length.filter(|most| count > *most) {
-            wrong(Reason::TooLong, format!("Too long: may not be more than {most} bytes"));
-        }
-        if let Some(least) = rules.min_length.filter(|least| count < *least) {
-            wrong(
-                Reason::Invalid,
-                format!("Invalid value: {value}: {path} in body should be at least {least} chars long"),
-            );
-        }
-    }
-    if let Some(list) = value.as_array() {
-        let count = list.len() as u64;
-        if let Some(most) = rules.max_items.filter(|most| count > *most) {
-            wrong(Reason::TooLong, format!("Too many: {count}: must have at most {most} items"));
-        }
-        if let Some(least) = rules.min_items.filter(|least| count < *least) {
-            wrong(
-                Reason::Invalid,
-                format!("Invalid value: {count}: {path} in body should have at least {least} items"),
-            );
-        }
-    }
-    if let Some(allowed) = rules.allowed.as_ref().filter(|allowed| !allowed.contains(value)) {
-        wrong(Reason::NotSupported, format!("Unsupported value: {value}: supported values: {}", shown(allowed)));
-    }
-}
-
 fn shown(allowed: &[Value]) -> String {
     let texts: Vec<String> = allowed.iter().map(ToString::to_string).collect();
     texts.join(", ")
+}
+
+/// The old version of a list item, where items have keys.
+fn like<'o>(of: &Node, old: Option<&'o Value>, item: &Value) -> Option<&'o Value> {
+    let ListKind::Map(keys) = &of.list else { return None };
+    old?.as_array()?.iter().find(|known| keys.iter().all(|key| known.get(&**key) == item.get(&**key)))
 }
 
 /// Items of sets and keyed lists come once.
