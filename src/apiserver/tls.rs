@@ -128,6 +128,21 @@ fn serving(
     Ok(config)
 }
 
+/// A certificate and its private key, PEM.
+#[derive(Clone)]
+pub struct Pair {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
+}
+
+impl std::fmt::Debug for Pair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pair").finish_non_exhaustive()
+    }
+}
+
 /// The authority, the key of the serving certificates, and the configurations made so far.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -191,19 +206,46 @@ impl Authority {
         Ok(config)
     }
 
-    fn make_config(&self, address: IpAddr) -> Result<ServerConfig, TlsError> {
-        let mut params = base_params("kube-apiserver");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    /// A serving certificate for `address` with its key, for a server that is not ours.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    pub fn server_pair(&self, address: IpAddr) -> Result<Pair, TlsError> {
+        let certificate = server_params(address)?.signed_by(&self.serving_key, &self.issuer)?.pem();
+        Ok(Pair { certificate, key: self.serving_key.serialize_pem() })
+    }
+
+    /// A certificate that proves its bearer to be `user` of `group`, with a key of its own.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made.
+    pub fn client_pair(&self, user: &str, group: &str) -> Result<Pair, TlsError> {
+        let mut params = base_params(user);
+        params.distinguished_name.push(DnType::OrganizationName, group);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        for name in NAMES {
-            params.subject_alt_names.push(SanType::DnsName(name.try_into()?));
-        }
-        params.subject_alt_names.push(SanType::IpAddress(address));
-        let leaf = params.signed_by(&self.serving_key, &self.issuer)?;
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?.pem();
+        Ok(Pair { certificate, key: key.serialize_pem() })
+    }
+
+    fn make_config(&self, address: IpAddr) -> Result<ServerConfig, TlsError> {
+        let leaf = server_params(address)?.signed_by(&self.serving_key, &self.issuer)?;
         let chain: Vec<CertificateDer<'static>> = vec![leaf.der().clone(), self.issuer.der().clone()];
         let key = PrivateKeyDer::Pkcs8(self.serving_key.serialize_der().into());
         serving(&self.provider, Arc::clone(&self.clients), chain, key)
     }
+}
+
+fn server_params(address: IpAddr) -> Result<CertificateParams, TlsError> {
+    let mut params = base_params("kube-apiserver");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    for name in NAMES {
+        params.subject_alt_names.push(SanType::DnsName(name.try_into()?));
+    }
+    params.subject_alt_names.push(SanType::IpAddress(address));
+    Ok(params)
 }
 
 fn base_params(common_name: &str) -> CertificateParams {

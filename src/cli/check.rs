@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::output::{Output, json, yaml};
-use crate::drive::live::budget::Need;
+use crate::drive::live::{self, budget::Need};
 use crate::fleet::World;
 use crate::ids::AppId;
 use crate::scenario::{self, Addon, Errors, Problem, Scenario, Severity};
@@ -121,6 +121,7 @@ fn totals(scenario: &Scenario) -> Vec<String> {
         history_bytes: scenario.run.history_bytes,
         processes: 0,
         connections: 0,
+        control_planes: live::control_planes(scenario, &world),
     };
     let shards = scenario.topology.shards;
     let managers = count(shards as usize, "manager");

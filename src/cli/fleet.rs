@@ -4,7 +4,7 @@ use super::Failure;
 use super::output::{json, yaml};
 use crate::apiserver::kubeconfig::{self, Context};
 use crate::drive::live::servers::HUB;
-use crate::fleet::{Endpoint, Target, World};
+use crate::fleet::{self, Endpoint, Target, World};
 use crate::ids::ClusterId;
 use crate::scenario;
 use base64::Engine;
@@ -146,7 +146,9 @@ fn manifests(world: &World, addresses: &Addresses, output: Form, out: &mut impl 
         let name = world.clusters().name(id);
         let address = addresses.of(&name)?;
         if output == Form::Secrets {
-            writeln!(out, "{}", world.cluster_secret(id, address.endpoint()))?;
+            let credentials = fleet::bearer(&address.token, &address.ca_pem);
+            let endpoint = Endpoint { server: &address.server, credentials: &credentials };
+            writeln!(out, "{}", world.cluster_secret(id, endpoint))?;
             continue;
         }
         for app in world.apps_of(id).filter(|&app| world.selected(app)) {
@@ -165,12 +167,6 @@ struct Address {
     server: String,
     token: String,
     ca_pem: String,
-}
-
-impl Address {
-    fn endpoint(&self) -> Endpoint<'_> {
-        Endpoint { server: &self.server, token: &self.token, ca_pem: &self.ca_pem }
-    }
 }
 
 impl Addresses {

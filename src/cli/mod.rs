@@ -20,6 +20,7 @@ mod role;
 mod run;
 mod schema;
 mod serve;
+mod tether;
 mod twin;
 mod version;
 
@@ -73,6 +74,9 @@ enum Command {
     Schema,
     /// Serve many Kubernetes API servers from this process until SIGTERM
     Serve(serve::Args),
+    /// Become another program that ends with the process that asked for it
+    #[command(hide = true)]
+    Tether(tether::Args),
     /// Play a scenario on both clocks and say whether they agree
     Twin(twin::Args),
     /// Print the version, the commit and the features of this build
@@ -99,6 +103,7 @@ impl Command {
             Self::Role(args) => role::run(&args),
             Self::Schema => schema::run(),
             Self::Serve(args) => serve::run(&args),
+            Self::Tether(args) => tether::run(&args),
             Self::Twin(args) => twin::run(&args),
             Self::Version(args) => version::run(&args),
         }

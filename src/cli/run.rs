@@ -12,10 +12,10 @@ use crate::drive::live::budget::TooMuch;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
 use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
-use crate::scenario::{self, Expect, ManagerKind, Scenario, TopologyKind};
+use crate::scenario::{self, Backend, Expect, Home, ManagerKind, Scenario, TopologyKind};
 use crate::topology::{Course, Layout};
 use crate::units::Span;
-use crate::{clock, report};
+use crate::{backend, clock, report};
 use metrics::Metrics;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -117,12 +117,15 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     live::playable(&scenario).map_err(|error| Failure::input(miette::Report::from_err(error)))?;
     live::fits(&scenario, &world).map_err(too_much)?;
+    if scenario.backend.uses(Home::LocalControlPlane) {
+        backend::assets::find().map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
+    }
     let mut metrics = args.metrics.map(Metrics::serve).transpose()?;
     if let (Some(metrics), false) = (&metrics, args.quiet) {
         writeln!(std::io::stderr(), "metrics: http://{}/metrics", metrics.address)?;
     }
     let started = clock::unix();
-    let begun = record::begin(&scenario, started, record::Clock::Real, record::Observer::CommitLog);
+    let begun = record::begin(&scenario, started, record::Clock::Real, observer(&scenario));
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));
     let folder = Folder::create(&path, &begun).map_err(cannot_write)?;
     let private = tempfile::Builder::new().prefix("flamboyance-").tempdir()?;
@@ -147,6 +150,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let complaints = &outcome.observed.complaints;
     let unmet = tell(&path, complaints, &record, &scenario.expect, args.quiet);
     Ok(exit_code(outcome.ending, &record, unmet))
+}
+
+/// Servers of ours tell what they store; on those of others somebody has to look.
+fn observer(scenario: &Scenario) -> record::Observer {
+    if scenario.backend == Backend::MOCK { record::Observer::CommitLog } else { record::Observer::Watch }
 }
 
 /// Too large a scenario is the user's to change; open files are the machine's to allow.

@@ -85,7 +85,7 @@ pub(crate) fn scenario(clusters: u32, addons: Vec<Addon>, timeline: Vec<Step>) -
         addons,
         topology: Topology::new(TopologyKind::Single, 1, Scheme::Legacy),
         manager: manager(),
-        backend: Backend::Mock,
+        backend: Backend::MOCK,
         timeline,
         run: run(),
         model: crate::scenario::Model::default(),

@@ -24,7 +24,7 @@ mod timeline;
 mod values;
 
 pub use clusters::{Clusters, cluster_name};
-pub use documents::{Endpoint, namespace};
+pub use documents::{Endpoint, bearer, certificate, namespace};
 pub use timeline::{Change, ChangeKind, Membership, Target};
 pub use values::ValuesId;
 

@@ -294,7 +294,7 @@ fn an_application_says_what_the_scenario_says() {
 #[test]
 fn a_cluster_secret_is_what_argo_cd_reads() {
     let world = world(3, Vec::new(), Vec::new());
-    let endpoint = super::Endpoint { server: "https://127.1.0.3:6443", token: "secret", ca_pem: "PEM" };
+    let endpoint = super::Endpoint { server: "https://127.1.0.3:6443", credentials: &super::bearer("secret", "PEM") };
     let secret = world.cluster_secret(ClusterId(1), endpoint);
     let text = |key: &str| {
         use base64::Engine;

@@ -93,6 +93,25 @@ impl Usage {
     pub fn cpu(&self) -> Span {
         self.user + self.sys
     }
+
+    /// Both processes told as one, under the name of the first. Readings are taken at the same times.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        let sum = |a: Option<u64>, b: Option<u64>| a.zip(b).map(|(a, b)| a + b);
+        self.user += other.user;
+        self.sys += other.sys;
+        self.rss_max = sum(self.rss_max, other.rss_max);
+        self.rss_end = sum(self.rss_end, other.rss_end);
+        self.fds_max = sum(self.fds_max, other.fds_max);
+        self.threads_max += other.threads_max;
+        for (own, more) in self.samples.iter_mut().zip(&other.samples) {
+            own.cpu += more.cpu;
+            own.rss += more.rss;
+            own.fds += more.fds;
+            own.threads += more.threads;
+        }
+        self
+    }
 }
 
 /// The process cannot be read: it ended.
@@ -115,6 +134,8 @@ pub struct Watched {
     threads: BTreeMap<i32, Span>,
     /// CPU of earlier processes of this name.
     earlier: Cpu,
+    /// CPU that does not count.
+    before: Cpu,
     now: Cpu,
     rss_max: u64,
     fds_max: u64,
@@ -133,6 +154,7 @@ impl Watched {
             groups: Vec::new(),
             threads: BTreeMap::new(),
             earlier: Cpu { user: Span::ZERO, sys: Span::ZERO },
+            before: Cpu { user: Span::ZERO, sys: Span::ZERO },
             now: Cpu { user: Span::ZERO, sys: Span::ZERO },
             rss_max: 0,
             fds_max: 0,
@@ -145,6 +167,16 @@ impl Watched {
     #[must_use]
     pub fn with_threads(mut self, prefix: &'static str, name: String, role: Role) -> Self {
         self.groups.push(Group { prefix, name, role, threads: BTreeMap::new() });
+        self
+    }
+
+    /// Counts CPU from now on: what it used before is nobody's. One that cannot be read counts from its start.
+    #[must_use]
+    pub fn from_now(mut self) -> Self {
+        if self.read(Time(0)).is_ok() {
+            self.before = self.now;
+            self.samples.clear();
+        }
         self
     }
 
@@ -177,7 +209,7 @@ impl Watched {
         self.threads_max = self.threads_max.max(threads);
         self.read_threads(&process)?;
         self.now = ticks.refined(self.threads.values().fold(Span::ZERO, |sum, span| sum + *span));
-        let spent = self.earlier.plus(self.now);
+        let spent = self.earlier.plus(self.now).minus(self.before);
         let sample = Sample { at, cpu: spent.user + spent.sys, rss, fds, threads };
         self.samples.push(sample);
         Ok(sample)
@@ -205,7 +237,7 @@ impl Watched {
     pub fn usage(self) -> Vec<Usage> {
         let sum = |group: &Group| group.threads.values().fold(Cpu::default(), |sum, cpu| sum.plus(*cpu));
         let apart = self.groups.iter().map(sum).fold(Cpu::default(), Cpu::plus);
-        let own = self.earlier.plus(self.now).minus(apart);
+        let own = self.earlier.plus(self.now).minus(self.before).minus(apart);
         let mut all = vec![Usage {
             name: self.name,
             role: self.role,
@@ -275,6 +307,15 @@ mod tests {
         thread.unwrap().join().unwrap();
         let usage = watched.usage();
         assert_eq!((usage[1].role, usage[1].threads_max, usage[1].rss_max), (Role::FluxModel, 1, None));
+    }
+
+    #[test]
+    fn what_a_process_used_before_it_was_of_interest_does_not_count() {
+        let mut watched = Watched::new("me".into(), Role::Hub, own_pid()).from_now();
+        let before = watched.before;
+        assert!(before != Cpu::default() && watched.samples.is_empty());
+        watched.now = before.plus(Cpu { user: Span(5), sys: Span(1) });
+        assert_eq!(watched.usage().remove(0).cpu(), Span(6));
     }
 
     #[test]

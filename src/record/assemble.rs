@@ -85,8 +85,10 @@ pub fn begin(scenario: &Scenario, started: Time, clock: Clock, observer: Observe
             kind: scenario.manager.kind.name().to_owned(),
             behaviour: behaviour(scenario).to_owned(),
         },
-        backend: match scenario.backend {
-            Backend::Mock => "mock".to_owned(),
+        backend: match clock {
+            Clock::Real => scenario.backend.name(),
+            // Not read: where simulated objects live is no place.
+            Clock::Virtual => Backend::MOCK.name(),
         },
         observer,
         status: Status::Partial,

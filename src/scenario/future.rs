@@ -3,8 +3,7 @@
 use super::errors::Finding;
 
 /// Values whose feature has not landed.
-const VALUES: [(&str, &[&str]); 2] =
-    [("spec.manager.kind", &["flux"]), ("spec.backend", &["control-plane", "kind", "kubeconfig"])];
+const VALUES: [(&str, &[&str]); 2] = [("spec.manager.kind", &["flux"]), ("spec.backend", &["kind", "kubeconfig"])];
 
 const CODE: &str = "not-in-this-version";
 

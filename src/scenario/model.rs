@@ -1,8 +1,10 @@
 //! What a scenario means: every default filled in, every reference resolved to an index.
 
+mod backend;
 mod prices;
 mod topology;
 
+pub use backend::{Backend, Home};
 pub use prices::{Memory, Model, Network, PriceList, Server, Thinking, Way};
 pub use topology::{Cost, Pin, Scheme, ShardLabel, Topology, TopologyKind, Weight};
 
@@ -349,13 +351,6 @@ pub struct FluxApi {
     pub kustomize: String,
     /// `helm.toolkit.fluxcd.io`.
     pub helm: String,
-}
-
-/// Where objects live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Backend {
-    /// API servers in processes of ours.
-    Mock,
 }
 
 /// One entry of the timeline.

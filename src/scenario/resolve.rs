@@ -31,9 +31,7 @@ pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
         addons: spec.addons.iter().map(|addon| self::addon(addon, &names)).collect(),
         topology: topology(&spec.topology, &names),
         manager: manager(&spec.manager),
-        backend: match spec.backend {
-            spec::Backend::Mock => model::Backend::Mock,
-        },
+        backend: backend(spec.backend),
         timeline,
         run: run(&spec.run),
         model: prices::meaning(&spec.model),
@@ -41,6 +39,20 @@ pub(super) fn meaning(mut file: spec::File, sets: &[String]) -> Scenario {
         expect: model::Expect { all_healthy: spec.expect.all_healthy, end_to_end_p99: spec.expect.end_to_end_p99 },
         gate: spec.gate.clone(),
         matrix,
+    }
+}
+
+const fn backend(backend: spec::Backend) -> model::Backend {
+    match backend {
+        spec::Backend::Mock => model::Backend::MOCK,
+        spec::Backend::LocalControlPlane => model::Backend::of(model::Home::LocalControlPlane),
+        spec::Backend::Hub(home) => model::Backend { hub: self::home(home), ..model::Backend::MOCK },
+    }
+}
+
+const fn home(home: spec::Elsewhere) -> model::Home {
+    match home {
+        spec::Elsewhere::LocalControlPlane => model::Home::LocalControlPlane,
     }
 }
 

@@ -344,13 +344,26 @@ impl Default for FluxApi {
     }
 }
 
-/// Where objects live.
+/// Where objects live in a live run. A simulation does not read it.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Backend {
     /// Mock API servers in processes of ours.
     #[default]
     Mock,
+    /// Every hub and every leaf is a kube-apiserver with its etcd, from the folder that `KUBEBUILDER_ASSETS` names, for the
+    /// time of the run: 460 MiB each.
+    LocalControlPlane,
+    /// The hub's objects live elsewhere, those of the leaves in mock API servers.
+    Hub(Elsewhere),
+}
+
+/// Where objects live when it is not the mock.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Elsewhere {
+    /// A kube-apiserver with its etcd, from the folder that `KUBEBUILDER_ASSETS` names, for the time of the run.
+    LocalControlPlane,
 }
 
 /// A DNS label (RFC 1123): lower-case letters, digits and `-`, at most 63 characters.

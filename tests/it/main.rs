@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "whatever goes wrong in a test's own machinery fails the test")]
 
 mod assets;
+mod backends;
 mod clocks;
 mod compare;
 mod docs;

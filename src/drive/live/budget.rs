@@ -14,6 +14,7 @@
 //!  10,000 x 4, four managers     7  3,460 MiB  3,275 MiB (not part of the fit)
 //! ```
 
+use crate::backend::control_plane::BYTES as CONTROL_PLANE_BYTES;
 use crate::units::Span;
 
 /// What a run will hold at its peak, from the scenario.
@@ -33,6 +34,8 @@ pub struct Need {
     pub processes: u64,
     /// HTTP/2 connections per manager.
     pub connections: u64,
+    /// Control planes of others.
+    pub control_planes: u64,
 }
 
 impl Need {
@@ -52,7 +55,11 @@ impl Need {
     #[must_use]
     pub const fn memory_bytes(self) -> u64 {
         let at_rest = self.clusters * CLUSTER_BYTES + self.objects() * OBJECT_BYTES;
-        at_rest + self.all_processes() * PROCESS_BYTES + self.watches() * WATCH_BYTES + self.history()
+        at_rest
+            + self.control_planes * CONTROL_PLANE_BYTES
+            + self.all_processes() * PROCESS_BYTES
+            + self.watches() * WATCH_BYTES
+            + self.history()
     }
 
     /// With the harness, which has no sockets that last.
@@ -83,8 +90,8 @@ pub enum TooMuch {
     #[error(
         "this scenario needs about {need_mib} MiB and the machine has {have_mib} MiB available: {processes} processes x {} MiB \
          + {clusters} clusters x {CLUSTER_BYTES} B + {objects} objects x {OBJECT_BYTES} B + {watches} watches x {WATCH_BYTES} B \
-         + {history_mib} MiB of history; lower fleet.clusters or run.history, or free memory",
-        PROCESS_BYTES >> 20
+         + {history_mib} MiB of history + {control_planes} control planes x {} MiB; lower fleet.clusters or run.history, or free memory",
+        PROCESS_BYTES >> 20, CONTROL_PLANE_BYTES >> 20
     )]
     Memory {
         /// Needed, MiB.
@@ -101,6 +108,8 @@ pub enum TooMuch {
         watches: u64,
         /// History, MiB.
         history_mib: u64,
+        /// Control planes of others.
+        control_planes: u64,
     },
     /// Open files.
     #[error("this scenario needs about {need} open files and the limit is {have}: raise it with `ulimit -n {need}`")]
@@ -140,6 +149,7 @@ pub fn check(need: Need, machine: Machine) -> Result<(), TooMuch> {
             objects,
             watches,
             history_mib: need.history() >> 20,
+            control_planes: need.control_planes,
         });
     }
     let files = need.processes * need.connections * 2 + FILES_BESIDE;
@@ -149,10 +159,11 @@ pub fn check(need: Need, machine: Machine) -> Result<(), TooMuch> {
     Ok(())
 }
 
-/// How long the run may take to start and stop besides its own timeout: assumed, generous.
+/// How long each process of the run may take to be ready: assumed, generous. A control plane needs 4 core-seconds
+/// (measured), on a machine that others may use.
 #[must_use]
-pub fn patience(clusters: u64) -> Span {
-    Span::from_secs(30) + Span::from_millis(clusters * 5)
+pub fn patience(clusters: u64, control_planes: u64) -> Span {
+    Span::from_secs(30) + Span::from_millis(clusters * 5) + Span::from_secs(control_planes * 30)
 }
 
 #[cfg(test)]
@@ -167,6 +178,7 @@ mod tests {
         history_bytes: 512 << 20,
         processes: 4,
         connections: 4,
+        control_planes: 0,
     };
 
     #[test]
@@ -196,6 +208,8 @@ mod tests {
         let error = check(NEED, small).unwrap_err();
         assert!(error.to_string().contains("280000 objects x 5632 B"), "{error}");
         assert!(error.to_string().contains("5 processes x 64 MiB"), "{error}");
+        let planes = check(Need { control_planes: 3, ..NEED }, small).unwrap_err();
+        assert!(planes.to_string().contains("3 control planes x 460 MiB"), "{planes}");
         let few_files = Machine { memory_bytes: 22 << 30, files: 64 };
         assert_eq!(check(NEED, few_files), Err(TooMuch::Files { need: 96, have: 64 }));
     }

@@ -6,7 +6,7 @@
 
 use super::child::{self, Child, ChildIndex, Heard};
 use super::event::Event;
-use super::notice::{Notice, Order};
+use super::notice::{Notice, Order, Server};
 use super::settings::{self, Access, Settings};
 use crate::clock;
 use crate::scenario::{TopologyKind, Victim};
@@ -110,6 +110,8 @@ pub(super) struct Crew {
     objects: bool,
     pub(super) hubs: Vec<Access>,
     pub(super) leaves: Access,
+    /// Processes of others that children started, with the role that they play.
+    pub(super) servers: Vec<(&'static str, Server)>,
     /// Processes of managers now.
     pub(super) processes: u32,
     /// What children signalled before everybody was ready: managers tell early what they own.
@@ -121,11 +123,6 @@ pub(super) fn objects_of(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.objects.json"))
 }
 
-/// How long a child may take to be ready.
-fn patience(clusters: u32) -> Span {
-    super::budget::patience(u64::from(clusters))
-}
-
 impl Crew {
     /// Starts leaves, hubs, whoever stands above the managers, and those, each when what it needs is ready.
     ///
@@ -135,25 +132,24 @@ impl Crew {
         scenario: &crate::scenario::Scenario,
         layout: &Layout,
         folder: &Path,
-        objects: bool,
+        (objects, patience): (bool, Span),
         events: &SyncSender<Event>,
         heard: &Receiver<Event>,
     ) -> Result<Self, CrewError> {
         let scenario_file = folder.join("scenario.yaml");
         std::fs::write(&scenario_file, &scenario.effective)
             .map_err(|e| CrewError::Settings { folder: folder.to_owned(), message: e.to_string() })?;
-        let nowhere = Access { url: String::new(), ca_pem: String::new(), tokens: Vec::new() };
         let mut crew = Self {
             members: Vec::new(),
             folder: folder.to_owned(),
             scenario: scenario_file,
             objects,
             hubs: Vec::new(),
-            leaves: nowhere,
+            leaves: Access::nobody(),
+            servers: Vec::new(),
             processes: layout.processes,
             early: Vec::new(),
         };
-        let patience = patience(scenario.fleet.clusters);
         let leaves = crew.enlist(LEAVES, LEAVES, 0, events)?;
         crew.leaves = crew.await_ready(leaves, patience, heard)?;
         let hubs: Vec<_> = (0..layout.hubs)
@@ -192,6 +188,7 @@ impl Crew {
             leaves: (role != LEAVES).then(|| self.leaves.clone()),
             hubs: if role == HUB { Vec::new() } else { self.hubs.clone() },
             number,
+            folder: self.folder.clone(),
             objects: self.objects.then(|| objects_of(&self.folder, name)),
         };
         settings::write(&path, &settings)
@@ -211,8 +208,10 @@ impl Crew {
             }
             let left = deadline.since(clock::now());
             match heard.recv_timeout(left.to_std()) {
-                Ok(Event::Child(who, Heard::Notice(Notice::Ready { url, ca_pem, tokens }))) => {
-                    self.members[who].ready = Some(Access { url, ca_pem, tokens });
+                Ok(Event::Child(who, Heard::Notice(Notice::Ready { access, servers }))) => {
+                    let role = self.members[who].role;
+                    self.servers.extend(servers.into_iter().map(|server| (role, server)));
+                    self.members[who].ready = Some(access);
                 }
                 Ok(Event::Child(who, Heard::Notice(Notice::Failed { message }) | Heard::Garbled(message))) => {
                     return Err(CrewError::Failed { name: name(self, who), message });

@@ -6,7 +6,7 @@
 
 use super::above::cells;
 use super::event::{Event, Events};
-use super::net::{APPLY, AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route, from_token};
+use super::net::{APPLY, AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route};
 use super::settings::Access;
 use super::shifts::Hand;
 use crate::calls::{Kind, Tally, Target};
@@ -70,16 +70,10 @@ impl Driver {
         events: Events,
     ) -> Result<Self, AccessError> {
         let mut pools = Pools::new(CONNECTIONS, Arc::default());
-        let mut route = |access: &Access, name: &str, token: &str| {
-            pools.route(&from_token(&access.server(name), &access.ca_pem, token)?)
-        };
-        let on_hub = |hub: &Access| {
-            let token = hub.tokens.first().map_or("", String::as_str);
-            route(hub, super::servers::HUB, token)
-        };
-        let hubs = hubs.iter().map(on_hub).collect::<Result<_, _>>()?;
+        let mut route = |access: &Access, number: usize, name: &str| pools.route(&access.config(number, name)?);
+        let hubs = hubs.iter().map(|hub| route(hub, 0, super::servers::HUB)).collect::<Result<_, _>>()?;
         let clusters = world.clusters();
-        let routes = clusters.ids().zip(&leaves.tokens).map(|(id, token)| route(leaves, &clusters.name(id), token));
+        let routes = clusters.ids().map(|id| route(leaves, id.index(), &clusters.name(id)));
         Ok(Self {
             leaves: routes.collect::<Result<_, _>>()?,
             workers: scenario.run.driver_concurrency.max(1) as usize,
@@ -158,7 +152,8 @@ impl Driver {
                 if self.by_hand(change.app) {
                     self.write_flux(change).await?;
                 }
-                let server = self.servers.server(&self.world.clusters().name(self.world.cluster_of(change.app)));
+                let cluster = self.world.cluster_of(change.app);
+                let server = self.servers.server(cluster.index(), &self.world.clusters().name(cluster));
                 let application = self.world.application(change.app, change.target, &server);
                 self.on_hub(change.app, "POST", JSON, &application).await
             }

@@ -4,7 +4,7 @@
 
 use super::event::{Event, Events};
 use crate::clock;
-use crate::scenario::{Action, Fault, Scenario, Victim};
+use crate::scenario::{Action, Backend, Fault, Home, Scenario, Victim};
 use crate::units::{Span, Time};
 use std::sync::Arc;
 
@@ -19,13 +19,24 @@ struct Edge {
 
 /// Why a live run cannot play a timeline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the timeline has trouble with API servers at {at} (partition, slow, throttle, expire, restart): live runs play kill \
-     and pause alone; use --clock virtual, or leave the fault out"
-)]
-pub struct Unplayable {
-    /// When.
-    pub at: Span,
+pub enum Unplayable {
+    /// It exists on the simulated clock alone.
+    #[error(
+        "the timeline has trouble with API servers at {at} (partition, slow, throttle, expire, restart): live runs play \
+         kill and pause alone; use --clock virtual, or leave the fault out"
+    )]
+    Trouble {
+        /// When.
+        at: Span,
+    },
+    /// It is about an API server that is not ours.
+    #[error(
+        "the timeline has a fault of API servers at {at} that are not the mock: leave it out, or use `backend: mock`"
+    )]
+    NotOurs {
+        /// When.
+        at: Span,
+    },
 }
 
 /// Whether a live run can play the faults of a scenario.
@@ -33,8 +44,19 @@ pub struct Unplayable {
 /// # Errors
 /// The first that it cannot.
 pub fn playable(scenario: &Scenario) -> Result<(), Unplayable> {
-    let trouble = scenario.timeline.iter().find(|step| matches!(step.action, Action::Trouble { .. }));
-    trouble.map_or(Ok(()), |step| Err(Unplayable { at: step.at }))
+    scenario.timeline.iter().try_for_each(|step| match step.action {
+        Action::Trouble { .. } => Err(Unplayable::Trouble { at: step.at }),
+        Action::Fault { victim, .. } if !is_ours(victim, scenario.backend) => Err(Unplayable::NotOurs { at: step.at }),
+        _ => Ok(()),
+    })
+}
+
+const fn is_ours(victim: Victim, backend: Backend) -> bool {
+    match victim {
+        Victim::Hub => matches!(backend.hub, Home::Mock),
+        Victim::Leaves => matches!(backend.leaves, Home::Mock),
+        Victim::Manager(_) => true,
+    }
 }
 
 /// Tells the loop of each fault at its time, and when there will be none any more.

@@ -1,7 +1,24 @@
 //! What children and harness tell each other beside signals: JSON, rare, small.
 
+use super::settings::Access;
 use crate::measure::{Figures, Role};
 use serde::{Deserialize, Serialize};
+
+/// A process that serves and is not ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Server {
+    /// Its name in the record; processes of one name are told together.
+    pub(crate) name: String,
+    /// The operating system's id.
+    pub(crate) pid: i32,
+}
+
+impl Notice {
+    /// What a manager says when it can be used.
+    pub(crate) const fn at_work() -> Self {
+        Self::Ready { access: Access::nobody(), servers: Vec::new() }
+    }
+}
 
 /// A child tells the harness.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,12 +26,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Notice {
     /// It can be used now.
     Ready {
-        /// Where it listens, `https://127.0.0.1:6443`; empty for a manager.
-        url: String,
-        /// Its authority in PEM; empty without TLS.
-        ca_pem: String,
-        /// Bearer tokens of its clusters in the order of their ids.
-        tokens: Vec<String>,
+        /// How its API servers are reached; nobody for a manager.
+        access: Access,
+        /// Processes of others that it started for the run.
+        servers: Vec<Server>,
     },
     /// What it counted, by role: the leaves' process is two, its servers and the controllers modelled on them.
     Final {

@@ -3,6 +3,8 @@
 //! In: bytes of children, doings of the driver, moments to look. Out: the ledger's outcome and the costs of processes.
 
 use super::child::ChildIndex;
+use super::crew::HUB;
+use super::notice::Server;
 use crate::clock;
 use crate::drive::intent::Intent;
 use crate::fleet::{self, World};
@@ -11,7 +13,7 @@ use crate::measure::host::{Host, HostWatch};
 use crate::measure::process::{Usage, Watched};
 use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Role, Signal};
 use crate::model::flux::Catalogue;
-use crate::scenario::{Scenario, TopologyKind};
+use crate::scenario::{Backend, Home, Scenario, TopologyKind};
 use crate::topology::Layout;
 use crate::units::{Span, Time};
 use rustix::process::Pid;
@@ -36,10 +38,13 @@ struct Complaint {
 #[derive(Debug)]
 pub(super) struct Observation {
     world: Arc<World>,
+    backend: Backend,
     catalogue: Arc<Catalogue>,
     epoch: Time,
     ledger: Ledger,
     children: Vec<Voice>,
+    /// Processes of others, which say nothing.
+    silent: Vec<usize>,
     processes: Vec<Process>,
     host: HostWatch,
     complaints: Vec<Complaint>,
@@ -57,7 +62,8 @@ struct Voice {
 #[derive(Clone, Debug)]
 struct Process {
     name: String,
-    watched: Watched,
+    /// One, but for servers of one name, which are told together.
+    watched: Vec<Watched>,
     figures: Vec<(Role, Figures)>,
 }
 
@@ -112,6 +118,8 @@ impl Observation {
             epoch,
             ledger: Ledger::new(plan).with_owners(layout.homes.len() as u64),
             children: Vec::new(),
+            silent: Vec::new(),
+            backend: scenario.backend,
             processes: Vec::new(),
             host: HostWatch::start(),
             complaints: Vec::new(),
@@ -126,14 +134,25 @@ impl Observation {
         let known = self.processes.iter().position(|process| process.name == name);
         let process = known.unwrap_or(self.processes.len());
         match self.processes.get_mut(process) {
-            Some(again) => again.watched.replace(pid),
+            Some(again) => again.watched.iter_mut().for_each(|watched| watched.replace(pid)),
             None => self.processes.push(Process {
                 name: name.to_owned(),
-                watched: watched(name, role, pid),
+                watched: vec![watched(name, role, pid, self.backend)],
                 figures: Vec::new(),
             }),
         }
         self.children.push(Voice { decoder: Decoder::default(), process });
+    }
+
+    /// A process of others serves the run from now on. Its start, seconds of CPU, is no part of the run.
+    pub(super) fn enrol_server(&mut self, server: &Server, role: &str) {
+        let role = if role == HUB { Role::Hub } else { Role::Leaves };
+        let watched = Watched::new(server.name.clone(), role, server.pid).from_now();
+        if let Some(known) = self.silent.iter().find(|&&known| self.processes[known].name == server.name) {
+            return self.processes[*known].watched.push(watched);
+        }
+        self.silent.push(self.processes.len());
+        self.processes.push(Process { name: server.name.clone(), watched: vec![watched], figures: Vec::new() });
     }
 
     /// What a child counted, told at its end.
@@ -208,9 +227,11 @@ impl Observation {
         self.host.sample();
         for (index, voice) in self.children.iter().enumerate() {
             if !ended(index) {
-                // It may end at any moment; the loop hears of it.
-                let _ = self.processes[voice.process].watched.sample(now);
+                self.processes[voice.process].sample(now);
             }
+        }
+        for &process in &self.silent {
+            self.processes[process].sample(now);
         }
     }
 
@@ -241,6 +262,7 @@ impl Observation {
             processes: self.processes.clone(),
             host: self.host.clone(),
             complaints: self.complaints.clone(),
+            silent: self.silent.clone(),
             ..*self
         };
         own.finish(now, harness, Figures::default())
@@ -258,7 +280,8 @@ impl Observation {
         }
         // Our own readings cannot fail while we run.
         let _ = harness.sample(now);
-        let own = Process { name: "harness".to_owned(), watched: harness, figures: vec![(Role::Harness, driven)] };
+        let own =
+            Process { name: "harness".to_owned(), watched: vec![harness], figures: vec![(Role::Harness, driven)] };
         let processes = self.processes.into_iter().chain([own]).flat_map(Process::told).collect();
         Observed {
             outcome: self.ledger.finish(now),
@@ -272,6 +295,13 @@ impl Observation {
 }
 
 impl Process {
+    fn sample(&mut self, now: Time) {
+        for watched in &mut self.watched {
+            // It may end at any moment; the loop hears of it.
+            let _ = watched.sample(now);
+        }
+    }
+
     /// Its costs, each with what was counted in that role.
     fn told(self) -> Vec<(Usage, Figures)> {
         let mut figures = self.figures;
@@ -279,9 +309,11 @@ impl Process {
             let at = figures.iter().position(|(of, _)| *of == role);
             at.map(|at| figures.swap_remove(at).1).unwrap_or_default()
         };
-        self.watched
-            .usage()
+        let together = |sum: Vec<Usage>, next: Vec<Usage>| sum.into_iter().zip(next).map(|(a, b)| a.plus(&b)).collect();
+        let usages = self.watched.into_iter().map(Watched::usage).reduce(together);
+        usages
             .into_iter()
+            .flatten()
             .map(|usage| {
                 let counted = of(usage.role);
                 (usage, counted)
@@ -290,14 +322,19 @@ impl Process {
     }
 }
 
-fn watched(name: &str, role: &str, pid: i32) -> Watched {
+fn watched(name: &str, role: &str, pid: i32, backend: Backend) -> Watched {
     match role {
+        // They serve nothing: they look on.
+        "hub" if backend.hub != Home::Mock => Watched::new(format!("observer of {name}"), Role::Harness, pid),
+        "leaves" if backend.leaves != Home::Mock => {
+            with_model(Watched::new(format!("observer of {name}"), Role::Harness, pid))
+        }
         "hub" => Watched::new(name.to_owned(), Role::Hub, pid),
-        "leaves" => Watched::new(name.to_owned(), Role::Leaves, pid).with_threads(
-            "flux-model",
-            "flux-model".to_owned(),
-            Role::FluxModel,
-        ),
+        "leaves" => with_model(Watched::new(name.to_owned(), Role::Leaves, pid)),
         _ => Watched::new(name.to_owned(), Role::Manager, pid),
     }
+}
+
+fn with_model(watched: Watched) -> Watched {
+    watched.with_threads("flux-model", "flux-model".to_owned(), Role::FluxModel)
 }

@@ -20,7 +20,7 @@ use crate::measure::host;
 use crate::measure::process::Watched;
 use crate::measure::{Figures, Progress, Role};
 use crate::model::flux::Catalogue;
-use crate::scenario::{Fault, Scenario, TopologyKind, Victim};
+use crate::scenario::{Fault, Home, Scenario, TopologyKind, Victim};
 use crate::topology::{Course, Layout};
 use crate::units::{Span, Time};
 use rustix::process::Signal;
@@ -122,9 +122,18 @@ pub fn fits(scenario: &Scenario, world: &World) -> Result<(), TooMuch> {
         history_bytes: scenario.run.history_bytes,
         processes: u64::from(layout.processes + come + layout.hubs) + 2,
         connections: u64::from(scenario.manager.connections),
+        control_planes: control_planes(scenario, world),
     };
     let machine = Machine { memory_bytes: host::available(), files: raise_file_limit() };
     budget::check(need, machine)
+}
+
+/// Control planes of others that a run starts.
+#[must_use]
+pub fn control_planes(scenario: &Scenario, world: &World) -> u64 {
+    let of = |home: Home, clusters: u32| if home == Home::LocalControlPlane { u64::from(clusters) } else { 0 };
+    of(scenario.backend.hub, Layout::of(world, &scenario.topology).hubs)
+        + of(scenario.backend.leaves, world.clusters().len())
 }
 
 /// Kinds that a manager watches on a leaf at most: two sources, Kustomization, HelmRelease.
@@ -154,7 +163,8 @@ pub fn run(
     runtime.spawn(interruptions(Events(events.clone())));
     let began = clock::now();
     let layout = Layout::of(world, &scenario.topology);
-    let mut crew = Crew::muster(scenario, &layout, folder, state, &events, &heard)?;
+    let patience = budget::patience(scenario.fleet.clusters.into(), control_planes(scenario, world));
+    let mut crew = Crew::muster(scenario, &layout, folder, (state, patience), &events, &heard)?;
     let setup = clock::now().since(began);
     let catalogue = Arc::new(Catalogue::new(&scenario.addons));
     let epoch = clock::now() + Span::from_millis(20);
@@ -170,6 +180,9 @@ pub fn run(
     let mut observation = Observation::new(scenario, world, (&layout, course.most()), &catalogue, epoch);
     for member in &crew.members {
         observation.enrol(&member.child.name, member.role, member.child.pid);
+    }
+    for (role, server) in &crew.servers {
+        observation.enrol_server(server, role);
     }
     for (child, bytes) in std::mem::take(&mut crew.early) {
         observation.signals(child, &bytes);

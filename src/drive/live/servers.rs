@@ -5,7 +5,7 @@
 //! timeline of a scenario is not played.
 
 use super::bases;
-use super::flux::{Inbox, Model, Setup};
+use super::flux::{Inbox, Model, Setup, Stores};
 use crate::apiserver::clusters::{BadBase, Base, Cluster, Clusters, Settings};
 use crate::apiserver::http::Site;
 use crate::apiserver::listen::Listen;
@@ -13,7 +13,7 @@ use crate::apiserver::rbac::Authorization;
 use crate::apiserver::request::{Body, Now, Request, Verb};
 use crate::apiserver::schema::{argocd_crds, flux_crds};
 use crate::apiserver::tls::Authority;
-use crate::fleet::{Endpoint, Target, World, cluster_name};
+use crate::fleet::{Endpoint, Target, World, bearer, cluster_name};
 use crate::ids::{AppId, ClusterId};
 use crate::model::flux::{self, Catalogue};
 use crate::scenario::{Delay, Mode, Scenario};
@@ -121,7 +121,8 @@ impl Servers {
         let ca_pem = place.authority.pem();
         let objects = ids().flat_map(|id| {
             let (server, token) = (url(id), place.authority.secret(&fleet.name(id)));
-            let secret = world.cluster_secret(id, Endpoint { server: &server, token: &token, ca_pem: &ca_pem });
+            let credentials = bearer(&token, &ca_pem);
+            let secret = world.cluster_secret(id, Endpoint { server: &server, credentials: &credentials });
             let apps = selected(id).map(|app| world.application(app, Target::default(), &server));
             std::iter::once(secret).chain(apps.collect::<Vec<_>>())
         });
@@ -182,7 +183,8 @@ impl Plan<'_> {
         let clusters = Arc::new(clusters);
         furnish(&clusters);
         let setup = Setup {
-            clusters: Arc::clone(&clusters),
+            stores: Stores::Here(Arc::clone(&clusters)),
+            settle: Span::ZERO,
             world: Arc::new(self.flux),
             workload_ready: self.ready,
             app: Arc::new(|_, _| None),

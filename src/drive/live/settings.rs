@@ -1,5 +1,7 @@
 //! What a child is told at its start, as a file in the run's private folder.
 
+use super::net::{AccessError, from_cluster_secret, from_token};
+use crate::fleet::bearer;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -14,19 +16,36 @@ pub(crate) struct Settings {
     pub(crate) hubs: Vec<Access>,
     /// Which manager or hub this is, counted from 0.
     pub(crate) number: u32,
+    /// The run's private folder.
+    pub(crate) folder: PathBuf,
     /// Where an API server writes all its objects at its end, if they are wanted.
     pub(crate) objects: Option<PathBuf>,
 }
 
-/// How the API servers of one process are reached.
+/// How API servers are reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Access {
-    /// `https://127.0.0.1:6443`, without a cluster's path.
-    pub(crate) url: String,
-    /// The authority in PEM; empty without TLS.
-    pub(crate) ca_pem: String,
-    /// A bearer token per cluster, in the order of ids.
-    pub(crate) tokens: Vec<String>,
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Access {
+    /// All behind one address, each below a path of its own.
+    Paths {
+        /// `https://127.0.0.1:6443`, without a cluster's path.
+        url: String,
+        /// The authority in PEM.
+        ca_pem: String,
+        /// A bearer token per cluster, in the order of ids.
+        tokens: Vec<String>,
+    },
+    /// Each at an address of its own, in the order of ids.
+    Apart(Vec<Contact>),
+}
+
+/// How one API server is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Contact {
+    /// Its URL.
+    pub(crate) server: String,
+    /// What it trusts and is trusted by, as a cluster Secret of Argo CD has it.
+    pub(crate) credentials: String,
 }
 
 /// Why a child cannot use its settings.
@@ -65,9 +84,55 @@ pub(crate) fn read(path: &Path) -> Result<Settings, SettingsError> {
     serde_json::from_slice(&text).map_err(|e| fail(e.into()))
 }
 
+impl Contact {
+    /// The same for a client of ours.
+    ///
+    /// # Errors
+    /// When the address or the credentials make no sense.
+    pub(crate) fn config(&self) -> Result<kube::Config, AccessError> {
+        from_cluster_secret(&self.server, self.credentials.as_bytes())
+    }
+}
+
 impl Access {
-    /// The URL of a cluster at the shared endpoint.
-    pub(crate) fn server(&self, cluster: &str) -> String {
-        format!("{}{}{cluster}", self.url, crate::apiserver::endpoint::PREFIX)
+    /// Nobody to be reached.
+    pub(crate) const fn nobody() -> Self {
+        Self::Apart(Vec::new())
+    }
+
+    /// How the cluster of this number and name is reached; none where there are fewer.
+    pub(crate) fn contact(&self, number: usize, cluster: &str) -> Option<Contact> {
+        match self {
+            Self::Paths { ca_pem, tokens, .. } => {
+                let credentials = bearer(tokens.get(number)?, ca_pem);
+                Some(Contact { server: self.server(number, cluster), credentials })
+            }
+            Self::Apart(contacts) => contacts.get(number).cloned(),
+        }
+    }
+
+    /// The URL of the cluster of this number and name.
+    pub(crate) fn server(&self, number: usize, cluster: &str) -> String {
+        match self {
+            Self::Paths { url, .. } => format!("{url}{}{cluster}", crate::apiserver::endpoint::PREFIX),
+            Self::Apart(contacts) => contacts.get(number).map_or_else(String::new, |contact| contact.server.clone()),
+        }
+    }
+
+    /// The same for a client of ours.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or its address or credentials make no sense.
+    pub(crate) fn config(&self, number: usize, cluster: &str) -> Result<kube::Config, AccessError> {
+        match self {
+            Self::Paths { ca_pem, tokens, .. } => {
+                let token = tokens.get(number).map_or("", String::as_str);
+                from_token(&self.server(number, cluster), ca_pem, token)
+            }
+            Self::Apart(contacts) => {
+                let contact = contacts.get(number).ok_or_else(|| AccessError::Url { url: cluster.to_owned() })?;
+                contact.config()
+            }
+        }
     }
 }

@@ -7,6 +7,8 @@ mod secret;
 use super::{Target, World};
 use crate::ids::AppId;
 use crate::scenario::{Addon, Delivery};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 /// How a cluster's API server is reached.
@@ -14,10 +16,26 @@ use serde_json::{Map, Value, json};
 pub struct Endpoint<'a> {
     /// Its URL, without a trailing slash.
     pub server: &'a str,
-    /// Its bearer token.
-    pub token: &'a str,
-    /// The certificate of its authority in PEM; empty for plain HTTP.
-    pub ca_pem: &'a str,
+    /// What it trusts and is trusted by, as Argo CD writes it down; see [`bearer`] and [`certificate`].
+    pub credentials: &'a str,
+}
+
+/// The credentials of a bearer token; `ca_pem` is the certificate of the server's authority, empty for plain HTTP.
+#[must_use]
+pub fn bearer(token: &str, ca_pem: &str) -> String {
+    let mut tls = json!({ "insecure": false });
+    if !ca_pem.is_empty() {
+        tls["caData"] = json!(STANDARD.encode(ca_pem));
+    }
+    json!({ "bearerToken": token, "tlsClientConfig": tls }).to_string()
+}
+
+/// The credentials of a client certificate, all in PEM.
+#[must_use]
+pub fn certificate(certificate: &str, key: &str, ca_pem: &str) -> String {
+    let [ca, certificate, key] = [ca_pem, certificate, key].map(|pem| STANDARD.encode(pem));
+    let tls = json!({ "insecure": false, "caData": ca, "certData": certificate, "keyData": key });
+    json!({ "tlsClientConfig": tls }).to_string()
 }
 
 /// A namespace as a cluster that has had it for a while holds it.

@@ -17,11 +17,6 @@ impl World {
         let name = self.clusters().name(cluster);
         let mut labels = self.clusters().labels(cluster);
         labels.insert(SECRET_TYPE.to_owned(), "cluster".to_owned());
-        let mut tls = json!({ "insecure": false });
-        if !endpoint.ca_pem.is_empty() {
-            tls["caData"] = json!(STANDARD.encode(endpoint.ca_pem));
-        }
-        let config = json!({ "bearerToken": endpoint.token, "tlsClientConfig": tls }).to_string();
         json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -30,7 +25,7 @@ impl World {
             "data": {
                 "name": STANDARD.encode(&name),
                 "server": STANDARD.encode(endpoint.server),
-                "config": STANDARD.encode(config),
+                "config": STANDARD.encode(endpoint.credentials),
             },
         })
     }

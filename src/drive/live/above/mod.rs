@@ -63,7 +63,9 @@ fn path(kind: Kind, name: &str) -> String {
 }
 
 /// Repeats a call until it succeeds or will never; what the refusal says is logged.
-async fn insist<F: Future<Output = Result<T, Refusal>>, T>(mut call: impl FnMut() -> F) -> Result<T, Refusal> {
+pub(super) async fn insist<F: Future<Output = Result<T, Refusal>>, T>(
+    mut call: impl FnMut() -> F,
+) -> Result<T, Refusal> {
     loop {
         match call().await {
             Err(refusal) if refusal.may_pass => tokio::time::sleep(PAUSE).await,

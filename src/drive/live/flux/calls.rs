@@ -1,8 +1,8 @@
 //! A call of a machine as a request to the store in this process, and the answer as the machine sees it.
 
 use super::bodies;
+use super::store::Store;
 use super::{Setup, unknown};
-use crate::apiserver::clusters::Cluster;
 use crate::apiserver::object::Object;
 use crate::apiserver::request::{Body, FieldValidation, Now, Options, PatchType, Propagation, Request, Response, Verb};
 use crate::apiserver::schema::{Catalog, Resource};
@@ -48,7 +48,7 @@ impl Caller {
     /// One call of a Flux controller.
     pub(super) fn call(
         &mut self,
-        store: &Cluster,
+        store: &Store,
         controllers: &Controllers,
         setup: &Setup,
         resources: &Resources,
@@ -154,7 +154,7 @@ impl Caller {
     /// One call of kube-controller-manager.
     pub(super) fn workload(
         &mut self,
-        store: &Cluster,
+        store: &Store,
         resources: &Resources,
         deployment: &Object,
         op: &workload::Op,

@@ -2,8 +2,8 @@
 
 use super::calls::{Caller, Resources};
 use super::inbox::Seen;
+use super::store::Store;
 use super::{Setup, bodies};
-use crate::apiserver::clusters::Cluster;
 use crate::apiserver::object::Object;
 use crate::apiserver::request::Now;
 use crate::apiserver::store::EventKind;
@@ -23,14 +23,14 @@ use std::sync::Arc;
 
 /// The controllers of one leaf.
 pub(super) struct Leaf {
-    store: Arc<Cluster>,
+    store: Store,
     controllers: Controllers,
     workloads: Workloads,
     /// Deployments as last seen, by the workload machine's slot.
     deployments: Vec<Option<Arc<Object>>>,
     caller: Caller,
-    /// Passes that have just applied, with the calls they ask for.
-    aside: Vec<(PassId, Vec<Op>)>,
+    /// Passes that have just applied, with the calls they ask for and the time before which they are not made.
+    aside: Vec<(PassId, Vec<Op>, Time)>,
     /// In the thread's queue.
     pub(super) queued: bool,
     /// The thread's timer for it.
@@ -40,7 +40,7 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    pub(super) fn new(store: Arc<Cluster>, setup: &Setup) -> Self {
+    pub(super) fn new(store: Store, setup: &Setup) -> Self {
         let id = u64::from(store.id());
         let seed: Seed = setup.world.seed.entity(id);
         Self {
@@ -119,8 +119,12 @@ impl Leaf {
                 self.caller.workload(&self.store, resources, deployment, &op, now);
             }
         }
-        for (pass, ops) in std::mem::take(&mut self.aside) {
-            self.take_on(setup, resources, pass, Some(ops));
+        for (pass, ops, after) in std::mem::take(&mut self.aside) {
+            if after > Now::read().monotonic {
+                self.aside.push((pass, ops, after));
+            } else {
+                self.take_on(setup, resources, pass, Some(ops));
+            }
         }
         while let Some(pass) = self.controllers.runnable(&setup.world, Now::read().monotonic) {
             self.take_on(setup, resources, pass, None);
@@ -139,7 +143,7 @@ impl Leaf {
                     Step::Call => {
                         let ops = self.controllers.asked(pass).to_vec();
                         if self.tell(setup, now.monotonic) {
-                            self.aside.push((pass, ops));
+                            self.aside.push((pass, ops, now.monotonic + setup.settle));
                             return;
                         }
                         ops
@@ -163,12 +167,10 @@ impl Leaf {
 
     /// The next instant at which something can run.
     pub(super) fn next_deadline(&self, world: &World) -> Option<Time> {
-        if !self.aside.is_empty() {
-            return Some(Time(0));
-        }
+        let aside = self.aside.iter().map(|(_, _, after)| *after).min();
         let flux = self.controllers.next_deadline(world);
         let workloads = self.workloads.next_deadline();
-        [flux, workloads].into_iter().flatten().min()
+        [aside, flux, workloads].into_iter().flatten().min()
     }
 
     /// Signals for what was reached; true if a workload was applied.

@@ -2,8 +2,8 @@
 //! the process that serves the leaves.
 //!
 //! In: commits of the store (the machines' informers), the clock, new commits of add-ons. Out: calls on the same store
-//! under the controllers' names, signals for what a commit cannot tell. Never a socket, never a timer or memory for a
-//! cluster without Flux objects or Deployments.
+//! under the controllers' names, signals for what a commit cannot tell. Never a timer or memory for a cluster without Flux
+//! objects or Deployments, and a socket only where the leaves are not ours.
 //!
 //! ```text
 //! Inbox::observer  commit -> (cluster, object), for what the machines' informers watch    one queue per thread
@@ -19,20 +19,21 @@ mod bodies;
 mod calls;
 mod inbox;
 mod leaf;
+mod store;
 
 #[cfg(test)]
 mod tests;
 
 pub use inbox::Inbox;
+pub use store::{Remote, Stores};
 
-use crate::apiserver::clusters::Clusters;
 use crate::apiserver::request::Now;
 use crate::calls::ObjectId;
 use crate::ids::{AddonId, AppId};
 use crate::measure::Signal;
 use crate::model::flux::{Agent, Document, World};
 use crate::scenario::Delay;
-use crate::units::Time;
+use crate::units::{Span, Time};
 use calls::Resources;
 use inbox::Seen;
 use leaf::Leaf;
@@ -51,9 +52,12 @@ pub type Owner = Arc<dyn Fn(u32, &str) -> Option<AppId> + Send + Sync>;
 #[derive(Clone)]
 pub struct Setup {
     /// The leaves.
-    pub clusters: Arc<Clusters>,
+    pub stores: Stores,
     /// What sources contain, and the Flux controllers' settings.
     pub world: Arc<World>,
+    /// Between an apply and the first look at health: commits of this process come back at once, those behind a socket
+    /// later.
+    pub settle: Span,
     /// Time until a Deployment's pods are available.
     pub workload_ready: Delay,
     /// Which app a Flux workload or source of a cluster belongs to, by its name.
@@ -154,8 +158,7 @@ const TURN: usize = 64;
 
 impl Thread {
     fn new(queue: usize, inbox: Arc<Inbox>, setup: Setup, stop: Arc<AtomicBool>, documents: Documents) -> Self {
-        let catalog = setup.clusters.iter().next().map(|cluster| cluster.catalog());
-        let resources = Resources::new(catalog.as_ref());
+        let resources = Resources::new(setup.stores.catalog().as_ref());
         Self {
             queue,
             inbox,
@@ -209,8 +212,8 @@ impl Thread {
     fn informed(&mut self, event: Seen) {
         let cluster = event.cluster;
         if !self.leaves.contains_key(&cluster) {
-            let Some(store) = self.setup.clusters.get(cluster) else { return };
-            self.leaves.insert(cluster, Box::new(Leaf::new(store.clone(), &self.setup)));
+            let Some(store) = self.setup.stores.get(cluster) else { return };
+            self.leaves.insert(cluster, Box::new(Leaf::new(store, &self.setup)));
         }
         if let Some(leaf) = self.leaves.get_mut(&cluster) {
             leaf.informed(&self.setup.world, event);

@@ -1,7 +1,7 @@
 //! The machines on a store: whole lives of a leaf, without threads; nothing here waits.
 
 use super::*;
-use crate::apiserver::clusters::{Base, Cluster, Settings};
+use crate::apiserver::clusters::{Base, Cluster, Clusters, Settings};
 use crate::apiserver::request::{Body, PatchType, Request, Response, Verb};
 use crate::apiserver::schema::flux_crds;
 use crate::calls::Kind;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 struct Lab {
     thread: Thread,
     store: Arc<Cluster>,
+    clusters: Arc<Clusters>,
     signals: Arc<Mutex<Vec<Signal>>>,
 }
 
@@ -29,15 +30,17 @@ impl Lab {
         let world = World { catalogue: Catalogue::new(&[addon]), settings: flux, seed: Seed::new(1) };
         let signals: Arc<Mutex<Vec<Signal>>> = Arc::default();
         let heard = signals.clone();
+        let clusters = Arc::new(clusters);
         let setup = Setup {
-            clusters: Arc::new(clusters),
+            stores: Stores::Here(Arc::clone(&clusters)),
+            settle: Span::ZERO,
             world: Arc::new(world),
             workload_ready: ready,
             app: Arc::new(|_, name| (name == "web").then_some(AppId(0))),
             tell: Arc::new(move |signal| heard.lock().push(signal)),
         };
         let thread = Thread::new(0, inbox, setup, Arc::default(), Documents::default());
-        let lab = Self { thread, store, signals };
+        let lab = Self { thread, store, clusters, signals };
         lab.write(Verb::Create, Kind::NAMESPACE, "", "web", json!({"metadata": {"name": "web"}}));
         lab
     }
@@ -83,7 +86,7 @@ impl Lab {
 
     /// Calls so far by the first word of the caller's name; documents included.
     fn calls(&self, agent: &str) -> u64 {
-        let stored = self.thread.setup.clusters.calls().read();
+        let stored = self.clusters.calls().read();
         let stored: u64 = stored.iter().filter(|(k, _)| k.user_agent.starts_with(agent)).map(|(_, c)| c.count).sum();
         let documents = self.thread.documents.lock();
         stored + documents.iter().filter(|((a, _), _)| a.user_agent().starts_with(agent)).map(|(_, n)| n).sum::<u64>()

@@ -5,7 +5,7 @@ use super::{RoleError, Stage};
 use crate::calls::Tally;
 use crate::drive::live::above::cells::Orchestrator;
 use crate::drive::live::above::spokes::Management;
-use crate::drive::live::net::{Client, Pools, Route, Traffic, from_token};
+use crate::drive::live::net::{Client, Pools, Route, Traffic};
 use crate::drive::live::notice::Notice;
 use crate::drive::live::servers::HUB;
 use crate::measure::{Figures, Role};
@@ -29,8 +29,7 @@ async fn work(mut stage: Stage) -> Result<(), RoleError> {
     let mut pools = Pools::new(stage.scenario.manager.connections, Arc::clone(&traffic));
     let mut hubs = hubs(&stage, &mut pools)?;
     let reporter = stage.reporter.clone();
-    let ready =
-        move || reporter.notice(Notice::Ready { url: String::new(), ca_pem: String::new(), tokens: Vec::new() });
+    let ready = move || reporter.notice(Notice::at_work());
     let own = hubs.pop().ok_or_else(|| RoleError::Manager("no hub is named".to_owned()))?;
     let orders = &mut stage.orders;
     let stop = async { while orders.recv().await.is_some() {} };
@@ -70,8 +69,7 @@ async fn work(mut stage: Stage) -> Result<(), RoleError> {
 fn hubs(stage: &Stage, pools: &mut Pools) -> Result<Vec<Route>, RoleError> {
     let error = |e: &dyn std::fmt::Display| RoleError::Manager(e.to_string());
     let route = |hub: &crate::drive::live::settings::Access| {
-        let token = hub.tokens.first().map_or("", String::as_str);
-        let access = from_token(&hub.server(HUB), &hub.ca_pem, token).map_err(|e| error(&e))?;
+        let access = hub.config(0, HUB).map_err(|e| error(&e))?;
         pools.route(&access).map_err(|e| error(&e))
     };
     stage.settings.hubs.iter().map(route).collect()

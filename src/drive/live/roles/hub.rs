@@ -2,7 +2,7 @@
 //!
 //! In: where the leaves are. Out: a signal for every commit of an Application.
 
-use super::{RoleError, Stage, serving};
+use super::{RoleError, Stage, elsewhere, serving};
 use crate::apiserver::clusters::{Clusters, Commit, Observer, Settings};
 use crate::apiserver::object::Object;
 use crate::apiserver::request::Now;
@@ -15,19 +15,22 @@ use crate::drive::live::reporter::Reporter;
 use crate::drive::live::servers::HUB;
 use crate::drive::live::settings::Access;
 use crate::fleet::{Endpoint, World};
+use crate::ids::AppId;
 use crate::measure::{Health, Role, Signal, Sync, fingerprint, fingerprint_json};
-use crate::scenario::TopologyKind;
+use crate::scenario::{Home, TopologyKind};
 use crate::topology::Layout;
+use crate::units::Time;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
+    if stage.scenario.backend.hub != Home::Mock {
+        return elsewhere::hub(stage).await;
+    }
     let leaves = stage.settings.leaves.take().ok_or_else(|| RoleError::Server("no leaves are named".to_owned()))?;
     let layout = Layout::of(&stage.world, &stage.scenario.topology);
-    // The clusters of a cell are registered by the orchestrator, whose own hub is the last.
-    let of_cell = layout.kind == TopologyKind::Cells && stage.settings.number + 1 < layout.hubs;
-    let registered = secrets(&stage.world, &leaves).filter(|_| !of_cell);
+    let registered = secrets(&stage, &leaves);
     let base =
         bases::hub(&stage.world, schema::argocd_crds(), registered).map_err(|e| RoleError::Server(e.to_string()))?;
     let settings = Settings {
@@ -45,11 +48,15 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     Ok(())
 }
 
-/// The Secrets that register the leaves.
-fn secrets<'a>(world: &'a World, leaves: &'a Access) -> impl Iterator<Item = Value> + 'a {
-    world.clusters().ids().zip(&leaves.tokens).map(|(cluster, token)| {
-        let server = leaves.server(&world.clusters().name(cluster));
-        world.cluster_secret(cluster, Endpoint { server: &server, token, ca_pem: &leaves.ca_pem })
+/// The Secrets that register the leaves. The clusters of a cell are registered by the orchestrator, whose own hub is the
+/// last.
+pub(super) fn secrets<'a>(stage: &'a Stage, leaves: &'a Access) -> impl Iterator<Item = Value> + 'a {
+    let (world, layout) = (&stage.world, Layout::of(&stage.world, &stage.scenario.topology));
+    let of_cell = layout.kind == TopologyKind::Cells && stage.settings.number + 1 < layout.hubs;
+    world.clusters().ids().filter(move |_| !of_cell).filter_map(|cluster| {
+        let contact = leaves.contact(cluster.index(), &world.clusters().name(cluster))?;
+        let endpoint = Endpoint { server: &contact.server, credentials: &contact.credentials };
+        Some(world.cluster_secret(cluster, endpoint))
     })
 }
 
@@ -68,24 +75,29 @@ fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {
             // It goes on in another cell.
             return;
         }
-        let status = status(commit.object);
-        reporter.signal(Signal::AppCommitted {
-            app,
-            at: commit.at,
-            generation: commit.object.meta.generation,
-            deleted: commit.kind == EventKind::Deleted,
-            health: Health::from_word(&status.health.status),
-            sync: Sync::from_word(&status.sync.status),
-            compared: status.sync.compared_to.map_or(0, |compared| fingerprint_json(&compared.source)),
-            revision: fingerprint(&status.sync.revision),
-        });
+        let (generation, deleted) = (commit.object.meta.generation, commit.kind == EventKind::Deleted);
+        reporter.signal(committed(app, commit.at, generation, deleted, &status(commit.object)));
     })
+}
+
+/// What is told of an Application that was created, changed or removed.
+pub(super) fn committed(app: AppId, at: Time, generation: u64, deleted: bool, status: &Status) -> Signal {
+    Signal::AppCommitted {
+        app,
+        at,
+        generation,
+        deleted,
+        health: Health::from_word(&status.health.status),
+        sync: Sync::from_word(&status.sync.status),
+        compared: status.sync.compared_to.as_ref().map_or(0, |compared| fingerprint_json(&compared.source)),
+        revision: fingerprint(&status.sync.revision),
+    }
 }
 
 /// What of an Application's status counts.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Status {
+pub(super) struct Status {
     health: HealthStatus,
     sync: SyncStatus,
 }

@@ -2,25 +2,27 @@
 //!
 //! In: orders for commits at the sources. Out: signals for what happens to Flux objects and to what they install.
 
-use super::{RoleError, Stage, serving};
+use super::{RoleError, Stage, elsewhere, serving};
 use crate::apiserver::clusters::{Clusters, Commit, Observer, Settings};
 use crate::apiserver::object::Object;
 use crate::apiserver::request::Now;
 use crate::apiserver::schema;
 use crate::apiserver::store::EventKind;
-use crate::calls::{CallKey, Kind, Target, Verb};
+use crate::calls::{CallKey, Kind, Tally, Target, Verb};
 use crate::drive::drifted::object_fingerprint;
 use crate::drive::live::above::spokes;
 use crate::drive::live::bases;
 use crate::drive::live::driver::USER_AGENT;
-use crate::drive::live::flux::{Inbox, Model, Setup};
+use crate::drive::live::flux::{Inbox, Model, Setup, Stores};
 use crate::drive::live::notice::Order;
 use crate::drive::live::reporter::Reporter;
 use crate::fleet::World;
 use crate::ids::{AddonId, AppId};
 use crate::measure::{Figures, FluxObject, ObjectChange, Role, Signal};
 use crate::model::flux;
-use crate::scenario::TopologyKind;
+use crate::scenario::{Home, TopologyKind};
+use crate::units::Span;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A leaf keeps few Events: fleets write millions, nobody reads the old ones (a real server drops them after an hour).
@@ -29,14 +31,21 @@ const EVENTS_KEPT: usize = 20;
 /// compete with the servers for those cores.
 const MODEL_THREADS: usize = 1;
 
+/// The custom resources of a leaf. On `hub-and-spoke` every leaf has Applications of its own.
+pub(super) fn definitions(kind: TopologyKind) -> Vec<Value> {
+    match kind {
+        TopologyKind::HubAndSpoke => [schema::argocd_crds(), schema::flux_crds()].concat(),
+        TopologyKind::Single | TopologyKind::Sharded | TopologyKind::Cells => schema::flux_crds().to_vec(),
+    }
+}
+
 pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
+    if stage.scenario.backend.leaves != Home::Mock {
+        return elsewhere::leaves(stage).await;
+    }
     let error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
-    let crds = match stage.scenario.topology.kind {
-        // Every leaf has Applications of its own.
-        TopologyKind::HubAndSpoke => &[schema::argocd_crds(), schema::flux_crds()].concat(),
-        TopologyKind::Single | TopologyKind::Sharded | TopologyKind::Cells => schema::flux_crds(),
-    };
-    let base = bases::leaf(&stage.world, crds).map_err(|e| error(&e))?;
+    let crds = definitions(stage.scenario.topology.kind);
+    let base = bases::leaf(&stage.world, &crds).map_err(|e| error(&e))?;
     let settings = Settings {
         seed: stage.scenario.run.seed,
         history_bytes: usize::try_from(stage.scenario.run.history_bytes / 2).unwrap_or(usize::MAX),
@@ -51,7 +60,7 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
         clusters.add(&base, now);
     }
     let clusters = Arc::new(clusters);
-    let model = Model::start(inbox, setup(&stage, &clusters))?;
+    let model = Model::start(inbox, setup(&stage, Stores::Here(Arc::clone(&clusters)), Span::ZERO))?;
     let fleet = stage.world.clusters();
     let names = fleet.ids().map(|id| (fleet.name(id), fleet.kubernetes(id))).collect();
     let server = serving::start(Arc::clone(&clusters), names, Role::Leaves, &stage.reporter)?;
@@ -64,10 +73,12 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     Ok(())
 }
 
-fn setup(stage: &Stage, clusters: &Arc<Clusters>) -> Setup {
+/// What the controllers need; `settle` is how long commits take to come back.
+pub(super) fn setup(stage: &Stage, stores: Stores, settle: Span) -> Setup {
     let (world, reporter) = (Arc::clone(&stage.world), stage.reporter.clone());
     Setup {
-        clusters: Arc::clone(clusters),
+        stores,
+        settle,
         world: Arc::new(flux::World::new(&stage.scenario)),
         workload_ready: stage.scenario.run.workload_ready,
         app: Arc::new(move |_, name| world.find_app(name)),
@@ -78,8 +89,12 @@ fn setup(stage: &Stage, clusters: &Arc<Clusters>) -> Setup {
 /// What the controllers inside this process called: the store counted their calls, they themselves the documents (GETs
 /// of discovery, version, OpenAPI) that the store does not see.
 fn figures(clusters: &Clusters, model: &Model) -> Figures {
-    let mut tally =
-        serving::tally(clusters, Target::Leaf, |agent| !OUTSIDE.iter().any(|outside| agent.starts_with(outside)));
+    let own = |agent: &str| !OUTSIDE.iter().any(|outside| agent.starts_with(outside));
+    told(serving::tally(clusters, Target::Leaf, own), model)
+}
+
+/// The same of calls that were counted elsewhere.
+pub(super) fn told(mut tally: Tally, model: &Model) -> Figures {
     for count in model.documents().values() {
         let key = CallKey {
             target: Target::Leaf,
@@ -98,7 +113,7 @@ fn figures(clusters: &Clusters, model: &Model) -> Figures {
 const OUTSIDE: [&str; 3] = [USER_AGENT, "flamboyance-manager", spokes::USER_AGENT];
 
 /// Tells of Flux objects written and gone, and of installed objects that come, change and go.
-fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {
+pub(super) fn observer(world: &Arc<World>, reporter: &Reporter) -> Observer {
     let (world, reporter) = (Arc::clone(world), reporter.clone());
     Box::new(move |commit: &Commit<'_>| {
         let signal = match flux_object(commit) {

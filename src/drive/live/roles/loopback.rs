@@ -3,7 +3,6 @@
 use super::{RoleError, Stage};
 use crate::calls::{CallKey, Tally, Target};
 use crate::drive::live::manager::{self, Counted, Share};
-use crate::drive::live::net::from_token;
 use crate::drive::live::notice::Notice;
 use crate::drive::live::servers::HUB;
 use crate::measure::{Figures, Role};
@@ -25,7 +24,7 @@ pub(super) fn play(stage: Stage) -> Result<(), RoleError> {
         TopologyKind::HubAndSpoke => on_leaves(&stage)?,
     };
     let reporter = stage.reporter.clone();
-    let ready = || reporter.notice(Notice::Ready { url: String::new(), ca_pem: String::new(), tokens: Vec::new() });
+    let ready = || reporter.notice(Notice::at_work());
     let mut orders = stage.orders;
     let stop = async move { while orders.recv().await.is_some() {} };
     let mut counted = manager::run(managers, THREADS, stop, ready).map_err(|e| error(&e))?;
@@ -41,8 +40,7 @@ fn on_hub(stage: &Stage, hub: u32) -> Result<manager::Settings, RoleError> {
     let number = stage.settings.number;
     let hub = stage.settings.hubs.get(hub as usize);
     let hub = hub.ok_or_else(|| RoleError::Manager("no hub is named".to_owned()))?;
-    let token = hub.tokens.first().map_or("", String::as_str);
-    let access = from_token(&hub.server(HUB), &hub.ca_pem, token).map_err(|e| RoleError::Manager(e.to_string()))?;
+    let access = hub.config(0, HUB).map_err(|e| RoleError::Manager(e.to_string()))?;
     let share = match stage.scenario.topology.kind {
         TopologyKind::Sharded => named(stage, number),
         // Whoever is registered with a hub of its own is its manager's.
@@ -57,10 +55,10 @@ fn on_leaves(stage: &Stage) -> Result<Vec<manager::Settings>, RoleError> {
     let leaves = stage.settings.leaves.as_ref().ok_or_else(|| RoleError::Manager("no leaves are named".to_owned()))?;
     let world = &stage.world;
     let layout = Layout::of(world, &stage.scenario.topology);
-    let own = world.clusters().ids().zip(&leaves.tokens);
-    let own = own.filter(|(cluster, _)| layout.process(*cluster) == stage.settings.number);
-    own.map(|(cluster, token)| {
-        let access = from_token(&leaves.server(&world.clusters().name(cluster)), &leaves.ca_pem, token)
+    let own = world.clusters().ids().filter(|cluster| layout.process(*cluster) == stage.settings.number);
+    own.map(|cluster| {
+        let access = leaves
+            .config(cluster.index(), &world.clusters().name(cluster))
             .map_err(|e| RoleError::Manager(e.to_string()))?;
         let mut settings = settings(stage, access, Share::All, u64::from(cluster.0));
         // More workers than apps would only wait.

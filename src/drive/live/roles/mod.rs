@@ -4,6 +4,7 @@
 //! which is also what happens when the harness dies, however it died.
 
 mod above;
+mod elsewhere;
 mod hub;
 mod leaves;
 mod loopback;

@@ -13,6 +13,7 @@ use crate::calls::{CallKey, Kind, Tally, Target, Verb};
 use crate::drive::live::driver::USER_AGENT;
 use crate::drive::live::notice::Notice;
 use crate::drive::live::reporter::Reporter;
+use crate::drive::live::settings::Access;
 use crate::measure::{Figures, Role};
 use crate::units::Span;
 use std::path::Path;
@@ -66,7 +67,7 @@ pub(super) fn start(
     let setup = Setup { sites, certificates: Certificates::Ours(authority), listen, gzip: false };
     let serving = Serving::start_with(setup, listener, Arc::clone(&clusters))?;
     let url = format!("https://127.0.0.1:{}", serving.port());
-    reporter.notice(Notice::Ready { url, ca_pem, tokens });
+    reporter.notice(Notice::Ready { access: Access::Paths { url, ca_pem, tokens }, servers: Vec::new() });
     let target = if role == Role::Hub { Target::Hub } else { Target::Leaf };
     let objects_max = Arc::new(AtomicU64::new(clusters.objects()));
     tokio::spawn(count(Arc::clone(&clusters), Arc::clone(&objects_max)));
@@ -110,7 +111,7 @@ impl Server {
 }
 
 /// The kinds that a run is about.
-const KINDS: [Kind; 12] = [
+pub(super) const KINDS: [Kind; 12] = [
     Kind::APPLICATION,
     Kind::GIT_REPOSITORY,
     Kind::OCI_REPOSITORY,

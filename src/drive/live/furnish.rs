@@ -1,0 +1,127 @@
+//! What API servers of others must hold before anything happens, written over sockets; and what they hold at the end.
+//!
+//! In: a route, objects. Out: the same objects on the other side. An object that is there already is an error: whoever
+//! brings an API server brings it without ours.
+
+use super::above::insist;
+use super::net::{Call, Client, JSON, Refusal, Route};
+use crate::calls::{Kind, Target};
+use crate::units::Span;
+use serde_json::{Map, Value};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Calls under way at once, as those of a controller's workers.
+const CONCURRENCY: usize = 16;
+/// How often a definition is asked whether it is served. After that a real server refuses its kind for about a second more
+/// with 429 (measured), which passes.
+const PAUSE: Span = Span::from_millis(100);
+
+/// Writes to one API server.
+#[derive(Clone, Copy)]
+pub(super) struct Furnish<'a> {
+    pub(super) client: &'a Client,
+    pub(super) route: &'a Route,
+    pub(super) target: Target,
+}
+
+impl Furnish<'_> {
+    /// Custom resources, then namespaces, then everything else.
+    pub(super) async fn all(&self, crds: &[Value], namespaces: &[Value], objects: &[Value]) -> Result<(), Refusal> {
+        self.define(crds).await?;
+        self.write(namespaces).await?;
+        self.write(objects).await
+    }
+
+    /// Creates custom resources and waits until they are served.
+    async fn define(&self, crds: &[Value]) -> Result<(), Refusal> {
+        self.write(crds).await?;
+        for crd in crds {
+            let path = Kind::CUSTOM_RESOURCE_DEFINITION.info().path("v1", "", text(crd, "/metadata/name"));
+            while !self.get(Kind::CUSTOM_RESOURCE_DEFINITION, &path).await.is_ok_and(|crd| is_served(&crd)) {
+                tokio::time::sleep(PAUSE.to_std()).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates objects, several at once, in no order.
+    async fn write(&self, objects: &[Value]) -> Result<(), Refusal> {
+        let next = AtomicUsize::new(0);
+        let worker = async || {
+            while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.create(object).await?;
+            }
+            Ok(())
+        };
+        let workers = (0..CONCURRENCY).map(|_| worker());
+        for done in futures_util::future::join_all(workers).await {
+            done?;
+        }
+        Ok(())
+    }
+
+    async fn create(&self, object: &Value) -> Result<(), Refusal> {
+        let (group, version) = group_version(text(object, "/apiVersion"));
+        let Some(kind) = Kind::find(group, text(object, "/kind")) else { return Ok(()) };
+        let path = kind.info().path(version, text(object, "/metadata/namespace"), "");
+        let create = || {
+            let call =
+                Call { target: self.target, method: "POST", kind, path: path.clone(), media: JSON, body: object };
+            self.client.send(self.route, call)
+        };
+        insist(create).await.map(drop)
+    }
+
+    async fn get(&self, kind: Kind, path: &str) -> Result<Value, Refusal> {
+        let get = || {
+            let call = Call { target: self.target, method: "GET", kind, path: path.to_owned(), media: JSON, body: &"" };
+            self.client.send(self.route, call)
+        };
+        let body = insist(get).await?;
+        Ok(serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// All objects of some kinds, each with the kind that lists leave out.
+    pub(super) async fn read(&self, kinds: &[Kind]) -> Result<Vec<Value>, Refusal> {
+        let mut all = Vec::new();
+        for &kind in kinds {
+            let info = kind.info();
+            let mut list = match self.get(kind, &info.path(info.version, "", "")).await {
+                Ok(list) => list,
+                Err(refusal) if refusal.absent => continue,
+                Err(refusal) => return Err(refusal),
+            };
+            let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) else { continue };
+            let group = if info.group.is_empty() { String::new() } else { format!("{}/", info.group) };
+            all.extend(items.into_iter().map(|mut item| {
+                item["apiVersion"] = format!("{group}{}", info.version).into();
+                item["kind"] = info.kind.into();
+                item
+            }));
+        }
+        Ok(all)
+    }
+}
+
+/// Writes the objects of clusters to a file, as API servers of ours do at their end.
+pub(super) fn keep(path: &Path, clusters: impl IntoIterator<Item = (String, Vec<Value>)>) -> std::io::Result<()> {
+    let all: Map<String, Value> = clusters.into_iter().map(|(name, objects)| (name, objects.into())).collect();
+    serde_json::to_writer(std::io::BufWriter::new(std::fs::File::create(path)?), &all).map_err(Into::into)
+}
+
+fn is_served(crd: &Value) -> bool {
+    let conditions = crd.pointer("/status/conditions").and_then(Value::as_array);
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
+}
+
+fn group_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,57 @@
+//! Where the objects of a live run live.
+
+/// Where objects live in a live run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Backend {
+    /// Those of hubs.
+    pub hub: Home,
+    /// Those of leaves.
+    pub leaves: Home,
+}
+
+impl Backend {
+    /// Mock API servers alone.
+    pub const MOCK: Self = Self::of(Home::Mock);
+
+    /// Everything in one kind of place.
+    #[must_use]
+    pub const fn of(home: Home) -> Self {
+        Self { hub: home, leaves: home }
+    }
+
+    /// Whether anything lives there.
+    #[must_use]
+    pub fn uses(self, home: Home) -> bool {
+        [self.hub, self.leaves].contains(&home)
+    }
+
+    /// Its name in a record: one word if all live alike.
+    #[must_use]
+    pub fn name(self) -> String {
+        if self.hub == self.leaves {
+            self.hub.name().to_owned()
+        } else {
+            format!("{} hub, {} leaves", self.hub.name(), self.leaves.name())
+        }
+    }
+}
+
+/// Where objects of one kind of cluster live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Home {
+    /// API servers in processes of ours.
+    Mock,
+    /// A kube-apiserver and an etcd that the run starts and stops.
+    LocalControlPlane,
+}
+
+impl Home {
+    /// Its name in a record.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mock => "mock",
+            Self::LocalControlPlane => "local-control-plane",
+        }
+    }
+}

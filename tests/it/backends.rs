@@ -1,0 +1,195 @@
+//! Runs whose objects live elsewhere. The programs of a control plane are stood in for by this one (`assets`), so that the
+//! way there is tested everywhere; with `KUBEBUILDER_ASSETS` set, real ones are asked whether they give the same.
+
+use super::run::{assert_contract, flamboyance, said, smoke};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A folder with a `kube-apiserver` and an `etcd` that are this program.
+fn stand_ins() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(flamboyance().arg("assets").arg(folder.path()).output().unwrap().status.success());
+    folder
+}
+
+/// A run of the smallest scenario with its hub elsewhere, in a folder for temporary files of its own.
+fn elsewhere(assets: &Path, folder: &Path) -> Command {
+    let mut command = flamboyance();
+    command.env("KUBEBUILDER_ASSETS", assets).env("TMPDIR", folder.join("tmp")).arg("run").arg(smoke());
+    fs::create_dir_all(folder.join("tmp")).unwrap();
+    command.args(["--set", "backend.hub=local-control-plane", "--out"]).arg(folder.join("result")).args(["-o", "json"]);
+    command
+}
+
+/// The processes below one.
+fn descendants(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children = tasks.flat_map(|task| {
+        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        text.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()
+    });
+    children.flat_map(|child| [vec![child], descendants(child)].concat()).collect()
+}
+
+/// Waits until a process has ended.
+fn await_end(process: &OwnedFd) {
+    let mut files = [PollFd::new(process, PollFlags::IN)];
+    let patience = rustix::event::Timespec { tv_sec: 30, tv_nsec: 0 };
+    assert_eq!(poll(&mut files, Some(&patience)).unwrap(), 1, "a process outlives its harness");
+}
+
+#[test]
+fn a_hub_on_a_control_plane_of_its_own_is_told_as_such_and_leaves_nothing() {
+    let (assets, folder) = (stand_ins(), tempfile::tempdir().unwrap());
+    let output = elsewhere(assets.path(), folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_contract(&record);
+    assert_eq!(
+        [&record["backend"], &record["observer"], &record["status"]],
+        ["local-control-plane hub, mock leaves", "watch", "complete"]
+    );
+    assert_eq!((&record["counts"]["apps_healthy"], &record["latency"]["reported"]["count"]), (&20.into(), &20.into()));
+    let processes = record["processes"].as_array().unwrap();
+    let of = |name: &str| processes.iter().find(|process| process["name"] == name).unwrap();
+    let (observer, server) = (of("observer of hub"), of("hub-kube-apiserver"));
+    assert_eq!((&observer["role"], &observer["calls"]), (&"harness".into(), &Value::Array(Vec::new())));
+    assert_eq!(server["role"], "hub");
+    assert!(server["rss_max_bytes"].as_u64().unwrap() > 1 << 20, "{server}");
+    let left: Vec<_> = fs::read_dir(folder.path().join("tmp")).unwrap().flatten().map(|file| file.path()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn leaves_on_control_planes_of_their_own_get_the_same_from_flux_over_sockets() {
+    let (assets, folder) = (stand_ins(), tempfile::tempdir().unwrap());
+    let play = |name: &str, backend: &str| {
+        let folder = folder.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let mut command = elsewhere(assets.path(), &folder);
+        command.args(["--set", "fleet.clusters=2", "--objects", "--set", backend]);
+        // Over sockets the first look at health may come before the Deployment is ready, as in reality.
+        let output = command.args(["--set", "run.flux.healthPoll=500ms"]).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        (serde_json::from_slice::<Value>(&output.stdout).unwrap(), objects(&folder.join("result")))
+    };
+    let (mock, mock_objects) = play("mock", "backend=mock");
+    let (record, objects) = play("elsewhere", "backend=local-control-plane");
+    assert_eq!(mock_objects, objects);
+    assert_eq!(calls(&mock), calls(&record));
+    assert_eq!(record["backend"], "local-control-plane");
+    let processes = record["processes"].as_array().unwrap();
+    let of = |name: &str| processes.iter().find(|process| process["name"] == name).unwrap();
+    assert_eq!(
+        (&of("flux-model")["role"], &of("observer of leaves")["role"]),
+        (&"flux-model".into(), &"harness".into())
+    );
+    assert_eq!(of("leaf-kube-apiserver")["role"], "leaves");
+    for hop in ["seen", "written", "fetched", "applied", "ready", "reported", "end_to_end"] {
+        assert_eq!(record["latency"][hop]["count"], 2, "{hop}");
+    }
+}
+
+#[test]
+fn a_control_plane_ends_with_a_harness_that_is_killed() {
+    let (assets, folder) = (stand_ins(), tempfile::tempdir().unwrap());
+    let mut harness = elsewhere(assets.path(), folder.path())
+        .args(["--set", "run.workloadReady.fixed=10m", "--set", "run.timeout=10m"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut says = BufReader::new(harness.stderr.take().unwrap()).lines();
+    says.find(|line| line.as_ref().unwrap().contains("0/20 apps healthy")).unwrap().unwrap();
+    let below = descendants(harness.id());
+    let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+    let names: Vec<String> = below.iter().map(name).collect();
+    assert!(["etcd", "kube-apiserver"].iter().all(|name| names.iter().any(|it| it == name)), "{names:?}");
+    let handles: Vec<OwnedFd> = below
+        .iter()
+        .map(|pid| pidfd_open(Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap(), PidfdFlags::empty()).unwrap())
+        .collect();
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    handles.iter().for_each(await_end);
+}
+
+#[test]
+fn without_the_programs_nothing_begins_and_the_next_step_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let unset = elsewhere(folder.path(), folder.path()).env_remove("KUBEBUILDER_ASSETS").output().unwrap();
+    let empty = elsewhere(folder.path(), folder.path()).output().unwrap();
+    for (output, says) in [(unset, "KUBEBUILDER_ASSETS is not set"), (empty, "has no etcd")] {
+        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+        let text: String = said(&output).split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+        assert!(text.contains(says), "{text}");
+    }
+    assert!(!folder.path().join("result").exists());
+}
+
+/// Calls by process, verb, resource, subresource, dry run and code; of those whose number does not depend on the moment.
+fn calls(record: &Value) -> BTreeMap<String, u64> {
+    let clients = record["processes"].as_array().unwrap().iter().filter(|process| process["role"] == "manager");
+    let all = clients.flat_map(|process| process["calls"].as_array().unwrap());
+    all.map(|call| {
+        let words = ["verb", "resource", "subresource", "dry_run", "code"].map(|key| call[key].to_string());
+        (words.join(" "), call["count"].as_u64().unwrap())
+    })
+    .collect()
+}
+
+/// Name and specification of every object.
+fn objects(folder: &Path) -> BTreeMap<String, Value> {
+    let all: BTreeMap<String, Vec<Value>> =
+        serde_json::from_slice(&fs::read(folder.join("objects.json")).unwrap()).unwrap();
+    let ours = |object: &Value| !["default", "kube-system"].iter().any(|name| object["metadata"]["namespace"] == *name);
+    let named = |cluster: &str, object: &Value| {
+        let metadata = &object["metadata"];
+        let mut spec = object["spec"].clone();
+        // Addresses of the run, and those that a server draws.
+        for drawn in ["destination", "clusterIP", "clusterIPs"] {
+            spec[drawn] = Value::Null;
+        }
+        let state = [&object["status"]["health"], &object["status"]["sync"]["status"]].map(Value::clone);
+        (format!("{cluster} {} {} {}", object["kind"], metadata["namespace"], metadata["name"]), (spec, state))
+    };
+    let pairs =
+        all.iter().flat_map(|(cluster, objects)| objects.iter().filter(|it| ours(it)).map(|it| named(cluster, it)));
+    pairs.map(|(name, (spec, state))| (name, serde_json::json!([spec, state]))).collect()
+}
+
+#[test]
+fn a_real_control_plane_gives_the_same_objects_rounds_and_calls_as_the_mock() {
+    let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS") else {
+        eprintln!("SKIPPED: KUBEBUILDER_ASSETS names no real kube-apiserver and etcd");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let play = |name: &str, sets: &[&str]| {
+        let folder = folder.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let mut command = elsewhere(Path::new(&assets), &folder);
+        let output = command.args(["--objects", "--set", "run.timeout=5m"]).args(sets).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (record, objects(&folder.join("result")))
+    };
+    let (mock, mock_objects) = play("mock", &["--set", "backend=mock"]);
+    let (real, real_objects) = play("real", &[]);
+    assert_eq!(mock_objects, real_objects);
+    assert_eq!(mock["counts"]["rounds"], real["counts"]["rounds"]);
+    assert_eq!(calls(&mock), calls(&real));
+
+    let few = ["--set", "fleet.clusters=2", "--set", "run.flux.healthPoll=500ms"];
+    let (mock, mock_objects) = play("few", &[&few[..], &["--set", "backend=mock"]].concat());
+    let (real, real_objects) = play("real-leaves", &[&few[..], &["--set", "backend=local-control-plane"]].concat());
+    assert_eq!(mock_objects, real_objects);
+    assert_eq!(calls(&mock), calls(&real));
+}
