@@ -4,6 +4,7 @@ mod assets;
 mod check;
 mod compare;
 mod completion;
+mod destroy;
 mod explain;
 mod failure;
 mod fleet;
@@ -47,6 +48,8 @@ enum Command {
     Compare(compare::Args),
     /// Print the completion script of a shell
     Completion(completion::Args),
+    /// Remove what runs left on a cluster of yours
+    Destroy(destroy::Args),
     /// Print the generated clusters and their apps
     Fleet(fleet::Args),
     /// Say whether this program is worse than a baseline: a result, a revision or another program
@@ -90,6 +93,7 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Completion(args) => completion::run(&args),
+            Self::Destroy(args) => destroy::run(&args),
             Self::Manager(args) => manager::run(*args),
             Self::Explain(args) => explain::run(&args),
             Self::Init(args) => init::run(&args),

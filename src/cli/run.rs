@@ -9,7 +9,8 @@ use super::Failure;
 use super::output::{self, Output};
 use super::progress::Screen;
 use crate::drive::live::budget::TooMuch;
-use crate::drive::live::{self, CrewError, Ending, Outcome};
+use crate::drive::live::guest::GuestError;
+use crate::drive::live::{self, CrewError, Ending, Guest, Outcome};
 use crate::fleet::World;
 use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
 use crate::scenario::{self, Backend, Expect, Home, ManagerKind, Scenario, TopologyKind};
@@ -92,6 +93,15 @@ pub(super) struct Args {
     /// Serve Prometheus metrics at http://ADDR/metrics as long as a run on the real clock goes (port 0: any free one)
     #[arg(long, value_name = "ADDR")]
     metrics: Option<std::net::SocketAddr>,
+    /// Kubeconfig of the hub, if that is `kubeconfig`
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Its context; the current one by default
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// Write to that cluster though it carries no mark
+    #[arg(long)]
+    yes: bool,
     /// No progress, only the result
     #[arg(short, long)]
     quiet: bool,
@@ -115,22 +125,20 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let kind = scenario.manager.kind.name();
         return Err(Failure::input(miette::Report::from_err(SimulatedOnly { kind })));
     }
-    live::playable(&scenario).map_err(|error| Failure::input(miette::Report::from_err(error)))?;
-    live::fits(&scenario, &world).map_err(too_much)?;
-    if scenario.backend.uses(Home::LocalControlPlane) {
-        backend::assets::find().map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
-    }
+    possible(&scenario, &world)?;
     let mut metrics = args.metrics.map(Metrics::serve).transpose()?;
     if let (Some(metrics), false) = (&metrics, args.quiet) {
         writeln!(std::io::stderr(), "metrics: http://{}/metrics", metrics.address)?;
     }
     let started = clock::unix();
     let begun = record::begin(&scenario, started, record::Clock::Real, observer(&scenario));
+    let guest = (scenario.backend.hub == Home::Kubeconfig).then(|| enter(args, &begun.run_id)).transpose()?;
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));
     let folder = Folder::create(&path, &begun).map_err(cannot_write)?;
     let private = tempfile::Builder::new().prefix("flamboyance-").tempdir()?;
     let mut screen = Screen::new(args.quiet, scenario.run.timeout);
-    let ran = live::run(&scenario, &world, private.path(), args.objects, &mut |standing| {
+    let place = (private.path(), guest.as_ref());
+    let ran = live::run(&scenario, &world, place, args.objects, &mut |standing| {
         screen.show(&standing.progress, standing.since);
         if let Some(metrics) = &mut metrics {
             metrics.answer(|| {
@@ -150,6 +158,31 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let complaints = &outcome.observed.complaints;
     let unmet = tell(&path, complaints, &record, &scenario.expect, args.quiet);
     Ok(exit_code(outcome.ending, &record, unmet))
+}
+
+/// Whether this program and this machine can play a scenario live.
+fn possible(scenario: &Scenario, world: &World) -> Result<(), Failure> {
+    live::playable(scenario).map_err(|error| Failure::input(miette::Report::from_err(error)))?;
+    live::fits(scenario, world).map_err(too_much)?;
+    if scenario.backend.uses(Home::LocalControlPlane) {
+        backend::assets::find().map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
+    }
+    Ok(())
+}
+
+/// The cluster that shall be the hub, if the run may write there.
+fn enter(args: &Args, run_id: &str) -> Result<Guest, Failure> {
+    let Some(kubeconfig) = &args.kubeconfig else {
+        return Err(Failure::input(miette::miette!(
+            help = "give --kubeconfig FILE, or set KUBECONFIG",
+            "the hub is a cluster of a kubeconfig, and none is given"
+        )));
+    };
+    let entered = live::guest::enter(kubeconfig, args.context.as_deref(), &backend::guest::run_label(run_id), args.yes);
+    entered.map_err(|error| match error {
+        GuestError::Unwelcome(_) => Failure::input(miette::Report::from_err(error)),
+        _ => Failure::environment(miette::Report::from_err(error)),
+    })
 }
 
 /// Servers of ours tell what they store; on those of others somebody has to look.

@@ -53,6 +53,7 @@ const fn backend(backend: spec::Backend) -> model::Backend {
 const fn home(home: spec::Elsewhere) -> model::Home {
     match home {
         spec::Elsewhere::LocalControlPlane => model::Home::LocalControlPlane,
+        spec::Elsewhere::Kubeconfig => model::Home::Kubeconfig,
     }
 }
 

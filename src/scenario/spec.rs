@@ -364,6 +364,9 @@ pub(super) enum Backend {
 pub(super) enum Elsewhere {
     /// A kube-apiserver with its etcd, from the folder that `KUBEBUILDER_ASSETS` names, for the time of the run.
     LocalControlPlane,
+    /// An existing cluster: the context of a kubeconfig that `run` is given. What the run writes there is labelled and
+    /// removed at its end.
+    Kubeconfig,
 }
 
 /// A DNS label (RFC 1123): lower-case letters, digits and `-`, at most 63 characters.

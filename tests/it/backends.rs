@@ -2,9 +2,10 @@
 //! way there is tested everywhere; with `KUBEBUILDER_ASSETS` set, real ones are asked whether they give the same.
 
 use super::run::{assert_contract, flamboyance, said, smoke};
+use super::serve::Server;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -162,7 +163,7 @@ fn objects(folder: &Path) -> BTreeMap<String, Value> {
     };
     let pairs =
         all.iter().flat_map(|(cluster, objects)| objects.iter().filter(|it| ours(it)).map(|it| named(cluster, it)));
-    pairs.map(|(name, (spec, state))| (name, serde_json::json!([spec, state]))).collect()
+    pairs.map(|(name, (spec, state))| (name, json!([spec, state]))).collect()
 }
 
 #[test]
@@ -192,4 +193,74 @@ fn a_real_control_plane_gives_the_same_objects_rounds_and_calls_as_the_mock() {
     let (real, real_objects) = play("real-leaves", &[&few[..], &["--set", "backend=local-control-plane"]].concat());
     assert_eq!(mock_objects, real_objects);
     assert_eq!(calls(&mock), calls(&real));
+}
+
+/// A run whose hub is a cluster of somebody's: a server of ours that knows nothing of it.
+fn as_guest(server: &Server, folder: &Path) -> Command {
+    let mut command = flamboyance();
+    command.arg("run").arg(smoke()).args(["--set", "backend.hub=kubeconfig", "--kubeconfig"]).arg(server.path());
+    command.args(["--context", "hub", "--out"]).arg(folder.join("result")).args(["-o", "json"]);
+    command
+}
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/applications";
+
+#[tokio::test]
+async fn a_run_on_a_cluster_of_somebodys_asks_first_and_leaves_it_as_it_was() {
+    let server = Server::start(&["--controllers", "workloads"]);
+    let mut hub = server.client("hub", true);
+    let folder = tempfile::tempdir().unwrap();
+    let kept = json!({ "metadata": { "name": "argocd", "labels": { "team": "platform" } } });
+    assert_eq!(hub.send("POST", "/api/v1/namespaces", &JSON, kept.to_string().as_bytes()).await.code, 201);
+
+    let unmarked = as_guest(&server, folder.path()).output().unwrap();
+    assert_eq!(unmarked.status.code(), Some(2), "{}", said(&unmarked));
+    assert!(said(&unmarked).contains("configmap"), "{}", said(&unmarked));
+    assert!(!folder.path().join("result").exists());
+
+    let mark = json!({ "metadata": { "name": "flamboyance" } });
+    assert_eq!(
+        hub.send("POST", "/api/v1/namespaces/kube-public/configmaps", &JSON, mark.to_string().as_bytes()).await.code,
+        201
+    );
+    let output = as_guest(&server, folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!([&record["backend"], &record["observer"]], ["kubeconfig hub, mock leaves", "watch"]);
+    assert_eq!(record["counts"]["apps_healthy"], 20);
+
+    // What was there is there; what the run wrote is not.
+    let namespace = hub.get("/api/v1/namespaces/argocd").await;
+    assert_eq!((namespace.code, &namespace.json()["metadata"]["labels"]["team"]), (200, &"platform".into()));
+    assert_eq!(hub.get(APPLICATIONS).await.code, 404, "its definitions are gone");
+    assert_eq!(hub.get("/api/v1/namespaces/argocd/secrets").await.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_on_a_cluster_of_somebodys_is_found_and_destroyed() {
+    let server = Server::start(&["--controllers", "workloads"]);
+    let mut hub = server.client("hub", true);
+    for object in [
+        json!({ "metadata": { "name": "argocd", "labels": { "flamboyance.dev/run": "one" } } }),
+        json!({ "metadata": { "name": "other", "labels": { "flamboyance.dev/run": "two" } } }),
+    ] {
+        assert_eq!(hub.send("POST", "/api/v1/namespaces", &JSON, object.to_string().as_bytes()).await.code, 201);
+    }
+    let secret = json!({ "metadata": { "name": "leaf", "labels": { "flamboyance.dev/run": "one" } } });
+    assert_eq!(
+        hub.send("POST", "/api/v1/namespaces/argocd/secrets", &JSON, secret.to_string().as_bytes()).await.code,
+        201
+    );
+    let destroy = |run: &[&str]| {
+        let mut command = flamboyance();
+        command.args(["destroy", "--context", "hub", "--kubeconfig"]).arg(server.path()).args(run);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(destroy(&["--run", "one"]), "2 objects removed\n");
+    assert_eq!(hub.get("/api/v1/namespaces/argocd").await.code, 404);
+    assert_eq!(hub.get("/api/v1/namespaces/other").await.code, 200);
+    assert_eq!(destroy(&[]), "1 objects removed\n");
 }

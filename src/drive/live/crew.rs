@@ -7,7 +7,7 @@
 use super::child::{self, Child, ChildIndex, Heard};
 use super::event::Event;
 use super::notice::{Notice, Order, Server};
-use super::settings::{self, Access, Settings};
+use super::settings::{self, Access, Guest, Settings};
 use crate::clock;
 use crate::scenario::{TopologyKind, Victim};
 use crate::topology::Layout;
@@ -105,6 +105,7 @@ const fn above(kind: TopologyKind) -> Option<&'static str> {
 pub(super) struct Crew {
     pub(super) members: Vec<Member>,
     folder: PathBuf,
+    guest: Option<Guest>,
     scenario: PathBuf,
     /// API servers write their objects at their end.
     objects: bool,
@@ -131,7 +132,7 @@ impl Crew {
     pub(super) fn muster(
         scenario: &crate::scenario::Scenario,
         layout: &Layout,
-        folder: &Path,
+        (folder, guest): (&Path, Option<&Guest>),
         (objects, patience): (bool, Span),
         events: &SyncSender<Event>,
         heard: &Receiver<Event>,
@@ -142,6 +143,7 @@ impl Crew {
         let mut crew = Self {
             members: Vec::new(),
             folder: folder.to_owned(),
+            guest: guest.cloned(),
             scenario: scenario_file,
             objects,
             hubs: Vec::new(),
@@ -188,6 +190,7 @@ impl Crew {
             leaves: (role != LEAVES).then(|| self.leaves.clone()),
             hubs: if role == HUB { Vec::new() } else { self.hubs.clone() },
             number,
+            guest: self.guest.clone().filter(|_| role == HUB),
             folder: self.folder.clone(),
             objects: self.objects.then(|| objects_of(&self.folder, name)),
         };

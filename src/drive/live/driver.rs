@@ -7,7 +7,7 @@
 use super::above::cells;
 use super::event::{Event, Events};
 use super::net::{APPLY, AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route};
-use super::settings::Access;
+use super::settings::{Access, Guest};
 use super::shifts::Hand;
 use crate::calls::{Kind, Tally, Target};
 use crate::clock;
@@ -42,6 +42,8 @@ pub(super) struct Driver {
     catalogue: Arc<Catalogue>,
     /// A route to each hub.
     hubs: Vec<Route>,
+    /// The label of everything written to a hub of somebody's.
+    run: Option<String>,
     /// Whose Applications are on which hub.
     layout: Layout,
     /// What the timeline makes of that.
@@ -66,7 +68,7 @@ impl Driver {
         scenario: &Scenario,
         world: &Arc<World>,
         catalogue: &Arc<Catalogue>,
-        (hubs, leaves): (&[Access], &Access),
+        (hubs, leaves, guest): (&[Access], &Access, Option<&Guest>),
         events: Events,
     ) -> Result<Self, AccessError> {
         let mut pools = Pools::new(CONNECTIONS, Arc::default());
@@ -81,6 +83,7 @@ impl Driver {
             catalogue: Arc::clone(catalogue),
             servers: leaves.clone(),
             hubs,
+            run: guest.map(|guest| guest.run.clone()),
             layout: Layout::of(world, &scenario.topology),
             course: Course::of(world, scenario),
             epoch: Time(0),
@@ -154,7 +157,10 @@ impl Driver {
                 }
                 let cluster = self.world.cluster_of(change.app);
                 let server = self.servers.server(cluster.index(), &self.world.clusters().name(cluster));
-                let application = self.world.application(change.app, change.target, &server);
+                let mut application = self.world.application(change.app, change.target, &server);
+                if let Some(run) = &self.run {
+                    crate::backend::guest::label(&mut application, run);
+                }
                 self.on_hub(change.app, "POST", JSON, &application).await
             }
             ChangeKind::Upgrade | ChangeKind::Scale => {

@@ -4,7 +4,7 @@
 
 use super::event::{Event, Events};
 use crate::clock;
-use crate::scenario::{Action, Backend, Fault, Home, Scenario, Victim};
+use crate::scenario::{Action, Backend, Fault, Home, Scenario, TopologyKind, Victim};
 use crate::units::{Span, Time};
 use std::sync::Arc;
 
@@ -29,6 +29,11 @@ pub enum Unplayable {
         /// When.
         at: Span,
     },
+    /// Its topology writes more to the hub than a guest may.
+    #[error(
+        "`backend: {{ hub: kubeconfig }}` is one hub without leases: let topology.kind not be cells, remove topology.lease"
+    )]
+    Guest,
     /// It is about an API server that is not ours.
     #[error(
         "the timeline has a fault of API servers at {at} that are not the mock: leave it out, or use `backend: mock`"
@@ -39,11 +44,19 @@ pub enum Unplayable {
     },
 }
 
+/// Whether a hub of somebody's will do: one, and without the leases of managers, which carry no label.
+fn fits_a_guest(scenario: &Scenario) -> bool {
+    scenario.topology.kind != TopologyKind::Cells && scenario.topology.lease.is_none()
+}
+
 /// Whether a live run can play the faults of a scenario.
 ///
 /// # Errors
 /// The first that it cannot.
 pub fn playable(scenario: &Scenario) -> Result<(), Unplayable> {
+    if scenario.backend.hub == Home::Kubeconfig && !fits_a_guest(scenario) {
+        return Err(Unplayable::Guest);
+    }
     scenario.timeline.iter().try_for_each(|step| match step.action {
         Action::Trouble { .. } => Err(Unplayable::Trouble { at: step.at }),
         Action::Fault { victim, .. } if !is_ours(victim, scenario.backend) => Err(Unplayable::NotOurs { at: step.at }),

@@ -1,10 +1,11 @@
 //! What API servers of others must hold before anything happens, written over sockets; and what they hold at the end.
 //!
-//! In: a route, objects. Out: the same objects on the other side. An object that is there already is an error: whoever
-//! brings an API server brings it without ours.
+//! In: a route, objects. Out: the same objects on the other side. Definitions, namespaces and projects that are there
+//! already are left as they are; any other object that is there is an error.
 
 use super::above::insist;
 use super::net::{Call, Client, JSON, Refusal, Route};
+use crate::backend::guest;
 use crate::calls::{Kind, Target};
 use crate::units::Span;
 use serde_json::{Map, Value};
@@ -17,12 +18,17 @@ const CONCURRENCY: usize = 16;
 /// with 429 (measured), which passes.
 const PAUSE: Span = Span::from_millis(100);
 
+/// What may be there before a run and serves it as well.
+const SHARED: [Kind; 3] = [Kind::CUSTOM_RESOURCE_DEFINITION, Kind::NAMESPACE, Kind::APP_PROJECT];
+
 /// Writes to one API server.
 #[derive(Clone, Copy)]
 pub(super) struct Furnish<'a> {
     pub(super) client: &'a Client,
     pub(super) route: &'a Route,
     pub(super) target: Target,
+    /// Everything is labelled with this run.
+    pub(super) run: Option<&'a str>,
 }
 
 impl Furnish<'_> {
@@ -47,10 +53,19 @@ impl Furnish<'_> {
 
     /// Creates objects, several at once, in no order.
     async fn write(&self, objects: &[Value]) -> Result<(), Refusal> {
+        self.each(objects, async |object| self.create(object).await).await
+    }
+
+    /// Does something to objects, several at once, in no order.
+    pub(super) async fn each(
+        &self,
+        objects: &[Value],
+        work: impl AsyncFn(&Value) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let next = AtomicUsize::new(0);
         let worker = async || {
             while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.create(object).await?;
+                work(object).await?;
             }
             Ok(())
         };
@@ -64,7 +79,21 @@ impl Furnish<'_> {
     async fn create(&self, object: &Value) -> Result<(), Refusal> {
         let (group, version) = group_version(text(object, "/apiVersion"));
         let Some(kind) = Kind::find(group, text(object, "/kind")) else { return Ok(()) };
-        let path = kind.info().path(version, text(object, "/metadata/namespace"), "");
+        let namespace = text(object, "/metadata/namespace");
+        if SHARED.contains(&kind) {
+            let path = kind.info().path(version, namespace, text(object, "/metadata/name"));
+            match self.get(kind, &path).await {
+                Ok(_) => return Ok(()),
+                Err(refusal) if refusal.absent => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        let path = kind.info().path(version, namespace, "");
+        let mut labelled = std::borrow::Cow::Borrowed(object);
+        if let Some(run) = self.run {
+            guest::label(labelled.to_mut(), run);
+        }
+        let object = &*labelled;
         let create = || {
             let call =
                 Call { target: self.target, method: "POST", kind, path: path.clone(), media: JSON, body: object };
@@ -73,7 +102,7 @@ impl Furnish<'_> {
         insist(create).await.map(drop)
     }
 
-    async fn get(&self, kind: Kind, path: &str) -> Result<Value, Refusal> {
+    pub(super) async fn get(&self, kind: Kind, path: &str) -> Result<Value, Refusal> {
         let get = || {
             let call = Call { target: self.target, method: "GET", kind, path: path.to_owned(), media: JSON, body: &"" };
             self.client.send(self.route, call)
@@ -82,17 +111,22 @@ impl Furnish<'_> {
         Ok(serde_json::from_slice(&body).unwrap_or_default())
     }
 
+    /// The objects of a kind; none where it is not served.
+    pub(super) async fn list(&self, kind: Kind, namespace: &str, query: &str) -> Result<Vec<Value>, Refusal> {
+        let info = kind.info();
+        match self.get(kind, &format!("{}{query}", info.path(info.version, namespace, ""))).await {
+            Ok(mut list) => Ok(list["items"].as_array_mut().map(std::mem::take).unwrap_or_default()),
+            Err(refusal) if refusal.absent => Ok(Vec::new()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// All objects of some kinds, each with the kind that lists leave out.
     pub(super) async fn read(&self, kinds: &[Kind]) -> Result<Vec<Value>, Refusal> {
         let mut all = Vec::new();
         for &kind in kinds {
             let info = kind.info();
-            let mut list = match self.get(kind, &info.path(info.version, "", "")).await {
-                Ok(list) => list,
-                Err(refusal) if refusal.absent => continue,
-                Err(refusal) => return Err(refusal),
-            };
-            let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) else { continue };
+            let items = self.list(kind, "", "").await?;
             let group = if info.group.is_empty() { String::new() } else { format!("{}/", info.group) };
             all.extend(items.into_iter().map(|mut item| {
                 item["apiVersion"] = format!("{group}{}", info.version).into();

@@ -9,8 +9,10 @@ use super::crew::{Crew, CrewError, LEAVES, MANAGER};
 use super::driver::Driver;
 use super::event::{Event, Events, WAITING};
 use super::faults;
+use super::guest;
 use super::notice::{Notice, Order};
 use super::observation::{Observation, Observed};
+use super::settings::Guest;
 use super::shifts;
 use crate::apiserver::listen::raise_file_limit;
 use crate::clock;
@@ -141,15 +143,16 @@ const WATCHED_KINDS: u64 = 4;
 /// With a manager of its own on the leaf: Secrets, and Applications twice.
 const WATCHED_BESIDE: u64 = 3;
 
-/// Runs a scenario with real processes and sockets. `folder` is private and survives the run; `tell` hears how it goes,
-/// some times per second. With `state`, all objects are kept as they are at the end.
+/// Runs a scenario with real processes and sockets. `folder` is private and survives the run, `guest` is the hub where that
+/// is a cluster of somebody's; `tell` hears how it goes, some times per second. With `state`, all objects are kept as they
+/// are at the end.
 ///
 /// # Errors
 /// When the processes do not come up. Whatever happens later is an [`Ending`].
 pub fn run(
     scenario: &Arc<Scenario>,
     world: &Arc<World>,
-    folder: &Path,
+    (folder, guest): (&Path, Option<&Guest>),
     state: bool,
     tell: &mut dyn FnMut(&Standing<'_>),
 ) -> Result<Outcome, CrewError> {
@@ -164,12 +167,12 @@ pub fn run(
     let began = clock::now();
     let layout = Layout::of(world, &scenario.topology);
     let patience = budget::patience(scenario.fleet.clusters.into(), control_planes(scenario, world));
-    let mut crew = Crew::muster(scenario, &layout, folder, (state, patience), &events, &heard)?;
+    let mut crew = Crew::muster(scenario, &layout, (folder, guest), (state, patience), &events, &heard)?;
     let setup = clock::now().since(began);
     let catalogue = Arc::new(Catalogue::new(&scenario.addons));
     let epoch = clock::now() + Span::from_millis(20);
     let epoch_day = clock::unix() + Span::from_millis(20);
-    let driver = Driver::new(scenario, world, &catalogue, (&crew.hubs, &crew.leaves), Events(events.clone()))
+    let driver = Driver::new(scenario, world, &catalogue, (&crew.hubs, &crew.leaves, guest), Events(events.clone()))
         .map_err(|e| CrewError::Failed { name: "the driver".to_owned(), message: e.to_string() })?;
     let tally = driver.tally();
     let hand = driver.hand();
@@ -196,6 +199,8 @@ pub fn run(
         setup,
         commits: BTreeMap::new(),
         to_play: 3,
+        farewell: FAREWELL
+            + guest.map_or(Span::ZERO, |_| guest::patience(world.apps() + u64::from(world.clusters().len()))),
         to_move: (course.moved(), epoch + course.first()),
     };
     let (earliest, deadline) = (epoch + scenario.run.duration, epoch + scenario.run.timeout);
@@ -250,6 +255,8 @@ struct Watch {
     setup: Span,
     /// Commits told to the leaves, by add-on.
     commits: BTreeMap<AddonId, u32>,
+    /// How long children may take to go.
+    farewell: Span,
     /// Parts of the timeline that still are being played: changes, faults, shifts.
     to_play: u32,
     /// Clusters that shall come to other managers, and from when on: what moves before, while managers find each other, is
@@ -400,7 +407,7 @@ impl Watch {
             member.child.signal(Signal::CONT);
             member.child.dismiss();
         }
-        let deadline = clock::now() + FAREWELL;
+        let deadline = clock::now() + self.farewell;
         while !self.crew.is_gone() {
             let left = deadline.since(clock::now());
             match heard.recv_timeout(left.to_std()) {

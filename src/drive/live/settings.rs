@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) hubs: Vec<Access>,
     /// Which manager or hub this is, counted from 0.
     pub(crate) number: u32,
+    /// The cluster of somebody's that is the hub.
+    pub(crate) guest: Option<Guest>,
     /// The run's private folder.
     pub(crate) folder: PathBuf,
     /// Where an API server writes all its objects at its end, if they are wanted.
@@ -37,6 +39,15 @@ pub(crate) enum Access {
     },
     /// Each at an address of its own, in the order of ids.
     Apart(Vec<Contact>),
+}
+
+/// A run as the guest of a cluster of somebody's, which is its hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    /// How the cluster is reached.
+    pub(crate) contact: Contact,
+    /// The label of everything written there.
+    pub(crate) run: String,
 }
 
 /// How one API server is reached.

@@ -43,6 +43,8 @@ pub enum Home {
     Mock,
     /// A kube-apiserver and an etcd that the run starts and stops.
     LocalControlPlane,
+    /// A cluster of somebody's.
+    Kubeconfig,
 }
 
 impl Home {
@@ -52,6 +54,7 @@ impl Home {
         match self {
             Self::Mock => "mock",
             Self::LocalControlPlane => "local-control-plane",
+            Self::Kubeconfig => "kubeconfig",
         }
     }
 }

@@ -132,6 +132,48 @@ pub(crate) fn from_cluster_secret(server: &str, config: &[u8]) -> Result<Config,
     Ok(access)
 }
 
+/// What an access trusts and is trusted by, as a cluster Secret has it; files that it names are read.
+///
+/// # Errors
+/// When it needs what a Secret cannot say.
+pub(crate) fn credentials(config: &Config) -> Result<String, AccessError> {
+    let bad = |reason: String| AccessError::Credentials { url: config.cluster_url.to_string(), reason };
+    let auth = &config.auth_info;
+    if auth.exec.is_some() || auth.auth_provider.is_some() {
+        return Err(bad("credential plug-ins are not supported: use a token or a client certificate".to_owned()));
+    }
+    let reveal = |secret: &Option<SecretString>| secret.as_ref().map(|it| it.expose_secret().to_owned());
+    let read = |path: &Option<String>| {
+        let read =
+            path.as_ref().map(|path| std::fs::read(path).map_err(|e| bad(format!("{path} cannot be read: {e}"))));
+        read.transpose()
+    };
+    let data = |data: Option<String>, path: &Option<String>| match data {
+        Some(data) => Ok(Some(data)),
+        None => read(path).map(|bytes| bytes.map(|bytes| BASE64.encode(bytes))),
+    };
+    let token = match reveal(&auth.token) {
+        Some(token) => Some(token),
+        None => read(&auth.token_file)?.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()),
+    };
+    let pem =
+        |der: &Vec<u8>| format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64.encode(der));
+    let authority: String = config.root_cert.iter().flatten().map(pem).collect();
+    Ok(serde_json::json!({
+        "username": auth.username.clone().unwrap_or_default(),
+        "password": reveal(&auth.password).unwrap_or_default(),
+        "bearerToken": token.unwrap_or_default(),
+        "tlsClientConfig": {
+            "insecure": config.accept_invalid_certs,
+            "serverName": config.tls_server_name.clone().unwrap_or_default(),
+            "caData": BASE64.encode(authority),
+            "certData": data(auth.client_certificate_data.clone(), &auth.client_certificate)?.unwrap_or_default(),
+            "keyData": data(reveal(&auth.client_key_data), &auth.client_key)?.unwrap_or_default(),
+        },
+    })
+    .to_string())
+}
+
 /// All pools: servers behind one address with one TLS identity share one.
 #[derive(Debug)]
 pub(crate) struct Pools {

@@ -8,6 +8,6 @@ mod client;
 mod wire;
 
 pub(crate) use access::from_kubeconfig;
-pub(super) use access::{AccessError, Pools, from_cluster_secret, from_token};
+pub(super) use access::{AccessError, Pools, credentials, from_cluster_secret, from_token};
 pub(super) use client::{APPLY, BACKOFF, Call, Client, JSON, MERGE_PATCH, News, Refusal};
 pub(super) use wire::{Answer, Route, Traffic, USER_AGENT, WireError};

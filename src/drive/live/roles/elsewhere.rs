@@ -17,9 +17,11 @@ use crate::drive::live::above::cells;
 use crate::drive::live::driver;
 use crate::drive::live::flux::{Inbox, Model, Remote, Stores};
 use crate::drive::live::furnish::{self, Furnish};
+use crate::drive::live::guest;
 use crate::drive::live::mirror::Mirror;
 use crate::drive::live::net::{Client, News, Pools, Refusal, Route, Traffic};
 use crate::drive::live::notice::{Notice, Order, Server};
+use crate::drive::live::reporter::Reporter;
 use crate::drive::live::servers::HUB;
 use crate::drive::live::settings::{Access, Contact};
 use crate::fleet::{ARGOCD_NAMESPACE, World, certificate, namespace};
@@ -57,33 +59,67 @@ const FOLLOWED: [Kind; 10] = [
     Kind::SERVICE,
 ];
 
-/// A hub on a control plane of its own.
+/// A hub on a control plane of its own, or on a cluster of somebody's.
 pub(super) async fn hub(mut stage: Stage) -> Result<(), RoleError> {
     let leaves = stage.settings.leaves.take().ok_or_else(|| RoleError::Server("no leaves are named".to_owned()))?;
-    let found = assets::find().map_err(|e| RoleError::Server(e.to_string()))?;
-    let folder = stage.settings.folder.join(format!("hub-{}", stage.settings.number));
-    let Raised { mut plane, contact, route } = raise(&found, &folder).await?;
+    let guest = stage.settings.guest.take();
+    let (mut plane, contact, route) = match &guest {
+        Some(guest) => (None, guest.contact.clone(), route(&guest.contact)?),
+        None => {
+            let found = assets::find().map_err(|e| RoleError::Server(e.to_string()))?;
+            let folder = stage.settings.folder.join(format!("hub-{}", stage.settings.number));
+            let Raised { plane, contact, route } = raise(&found, &folder).await?;
+            (Some(plane), contact, route)
+        }
+    };
     let client = Client::new(USER_AGENT);
-    let furnish = Furnish { client: &client, route: &route, target: Target::Hub };
+    let run = guest.as_ref().map(|guest| guest.run.as_str());
+    let furnish = Furnish { client: &client, route: &route, target: Target::Hub, run };
     let objects: Vec<_> = std::iter::once(stage.world.project()).chain(secrets(&stage, &leaves)).collect();
-    furnish.all(schema::argocd_crds(), &[namespace(ARGOCD_NAMESPACE)], &objects).await.map_err(refused)?;
-
+    if let Err(refusal) = furnish.all(schema::argocd_crds(), &[namespace(ARGOCD_NAMESPACE)], &objects).await {
+        if let Some(run) = run {
+            sweep(&furnish, run, &stage.reporter).await?;
+        }
+        return Err(refused(refusal));
+    }
     let signal = |signal| stage.reporter.signal(signal);
     let mut observer = Observer { world: &stage.world, signal, known: BTreeMap::new() };
     let info = Kind::APPLICATION.info();
     let path = info.path(info.version, ARGOCD_NAMESPACE, "");
     let observe = client.follow((&route, Target::Hub), Kind::APPLICATION, (&path, ""), |news| observer.hear(news));
-    let servers = servers("hub", [&plane]);
+    let servers = servers("hub", &plane);
     stage.reporter.notice(Notice::Ready { access: Access::Apart(vec![contact]), servers });
     tokio::select! {
         () = observe => {}
         () = async { while stage.orders.recv().await.is_some() {} } => {}
-        error = plane.until_one_ends() => return Err(RoleError::Server(error.to_string())),
+        error = until_one_ends(plane.as_mut()) => return Err(error),
     }
     stage.reporter.farewell(vec![(Role::Harness, Figures::default())]);
     if let Some(path) = &stage.settings.objects {
         let all = furnish.read(&serving::KINDS).await.map_err(refused)?;
         furnish::keep(path, [(HUB.to_owned(), all)])?;
+    }
+    if let Some(run) = run {
+        sweep(&furnish, run, &stage.reporter).await?;
+    }
+    Ok(())
+}
+
+async fn until_one_ends(plane: Option<&mut ControlPlane>) -> RoleError {
+    match plane {
+        Some(plane) => RoleError::Server(plane.until_one_ends().await.to_string()),
+        None => std::future::pending().await,
+    }
+}
+
+/// Leaves the cluster of somebody's as it was, or says what is still there.
+async fn sweep(furnish: &Furnish<'_>, run: &str, reporter: &Reporter) -> Result<(), RoleError> {
+    let (_, left) = guest::sweep(furnish, Some(run)).await.map_err(refused)?;
+    if left > 0 {
+        let message = format!(
+            "{left} objects of this run are still on the cluster; `flamboyance destroy --run {run}` tries again"
+        );
+        reporter.notice(Notice::Failed { message });
     }
     Ok(())
 }
@@ -99,7 +135,7 @@ pub(super) async fn leaves(mut stage: Stage) -> Result<(), RoleError> {
     let raised: Vec<Raised> = stream::iter(fleet.ids())
         .map(async |id| {
             let raised = raise(&found, &stage.settings.folder.join(fleet.name(id))).await?;
-            let furnish = Furnish { client: &client, route: &raised.route, target: Target::Leaf };
+            let furnish = Furnish { client: &client, route: &raised.route, target: Target::Leaf, run: None };
             furnish.all(&crds, &namespaces, &[]).await.map_err(refused)?;
             Ok::<_, RoleError>(raised)
         })
@@ -141,7 +177,7 @@ pub(super) async fn leaves(mut stage: Stage) -> Result<(), RoleError> {
     if let Some(path) = &stage.settings.objects {
         let mut all = Vec::new();
         for (id, (_, route)) in fleet.ids().zip(&planes) {
-            let furnish = Furnish { client: &client, route, target: Target::Leaf };
+            let furnish = Furnish { client: &client, route, target: Target::Leaf, run: None };
             all.push((fleet.name(id), furnish.read(&serving::KINDS).await.map_err(refused)?));
         }
         furnish::keep(path, all)?;
@@ -189,9 +225,14 @@ async fn raise(found: &Assets, folder: &Path) -> Result<Raised, RoleError> {
     let plane = ControlPlane::start(found, folder).await.map_err(|e| error(&e))?;
     let credentials = certificate(&plane.admin.certificate, &plane.admin.key, &plane.ca_pem);
     let contact = Contact { server: plane.server.clone(), credentials };
-    let config = contact.config().map_err(|e| error(&e))?;
-    let route = Pools::new(CONNECTIONS, Arc::new(Traffic::default())).route(&config).map_err(|e| error(&e))?;
+    let route = route(&contact)?;
     Ok(Raised { plane, contact, route })
+}
+
+fn route(contact: &Contact) -> Result<Route, RoleError> {
+    let mut pools = Pools::new(CONNECTIONS, Arc::new(Traffic::default()));
+    let route = contact.config().and_then(|config| pools.route(&config));
+    route.map_err(|e| RoleError::Server(e.to_string()))
 }
 
 /// The processes of control planes as the record names them.
