@@ -2,21 +2,26 @@
 
 use super::Failure;
 use super::output::{self, Output};
-use super::run::{interruptions, recorded};
+use super::run::{interruptions, observer, only_loopback, record_of, recorded};
 use crate::clock;
-use crate::drive::parallel;
 use crate::drive::virtual_time::{self, Ending, Options};
+use crate::drive::{live, parallel};
 use crate::fleet::World;
 use crate::measure::host;
-use crate::scenario::{self, Scenario, TopologyKind};
-use crate::study::plan::{self, NotPlayed, PlanError, Played, Question, Slo, Source, Upto};
+use crate::record;
+use crate::scenario::{self, Home, Scenario, TopologyKind};
+use crate::study::plan::{self, Confirmation, NotPlayed, PlanError, Played, Question, Slo, Source, Upto};
 use crate::units::Share;
 use std::io::Write;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Apps that a check plays at most: two cores take some twenty seconds of CPU for so many.
+const REACH: u64 = 5_000;
 
 /// `cells=4`, `hub-and-spoke`.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +70,9 @@ pub(super) struct Args {
     /// Vary every constant that nobody measured, one at a time
     #[arg(long)]
     sensitivity: bool,
+    /// Play the largest size that holds and that this machine can hold with real processes, and say whether it agrees
+    #[arg(long)]
+    check: bool,
     /// Threads, which do not show in the answer [default: one per CPU]
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
@@ -80,7 +88,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let (name, text) = scenario::read(&args.scenario).map_err(Failure::input)?;
     let sets: Vec<String> = args.sets.iter().cloned().chain(args.seed.map(|seed| format!("run.seed={seed}"))).collect();
     // All that is wrong with the scenario itself is told with its places.
-    scenario::parse(&text, &name, &sets).map_err(Failure::input)?;
+    let base = scenario::parse(&text, &name, &sets).map_err(Failure::input)?;
+    if args.check {
+        only_loopback(&base)?;
+        if base.backend.uses(Home::Kubeconfig) {
+            return Err(Failure::input(miette::miette!(
+                help = "leave --check or `backend` out",
+                "a check does not write to clusters of others"
+            )));
+        }
+    }
     if args.precision.ppm == 0 {
         return Err(Failure::input(miette::miette!(help = "write 1% or more", "no search ends at a precision of 0%")));
     }
@@ -109,13 +126,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
     };
     let play = |scenario: &Scenario, world: &World, threads| played(scenario, world, threads, &interrupted);
-    let plan = plan::plan(&source, &question, threads, &play, &tell).map_err(failed)?;
+    let mut plan = plan::plan(&source, &question, threads, &play, &tell).map_err(failed)?;
+    if args.check {
+        let fits = |scenario: &Scenario, world: &World| world.apps() <= REACH && live::fits(scenario, world).is_ok();
+        let checked = plan::check(&source, &question, plan.knee, (&play, &played_live), fits, &tell);
+        plan.check = checked.map_err(failed)?;
+        if plan.check.is_none() {
+            tell("nothing to check: no size that holds fits this machine");
+        }
+    }
+    let refuted = plan.check.as_ref().is_some_and(|check| check.verdict == Confirmation::Refuted);
     output::print(&match args.output {
         Output::Table => plan::table(&plan, output::style(true)),
         Output::Json => output::json(&plan)?,
         Output::Yaml => output::yaml(&plan)?,
     })?;
-    Ok(if plan.knee.holds.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if plan.knee.holds.is_some() && !refuted { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 fn played(scenario: &Scenario, world: &World, threads: usize, stop: &AtomicBool) -> Result<Played, NotPlayed> {
@@ -130,6 +156,23 @@ fn played(scenario: &Scenario, world: &World, threads: usize, stop: &AtomicBool)
     let (record, used) = recorded(scenario, world, &outcome);
     let ended = matches!(outcome.ending, Ending::Settled | Ending::TimedOut);
     Ok(Played { outcome: outcome.measured, record, ended, used })
+}
+
+/// The same with real processes, sockets and time.
+fn played_live(scenario: &Scenario, world: &World, _threads: usize) -> Result<Played, NotPlayed> {
+    let impossible = |error: &dyn std::fmt::Display| NotPlayed::Impossible(error.to_string());
+    live::playable(scenario).map_err(|error| impossible(&error))?;
+    let private = tempfile::Builder::new().prefix("flamboyance-").tempdir().map_err(|error| impossible(&error))?;
+    let (scenario, world) = (Arc::new(scenario.clone()), Arc::new(world.clone()));
+    let begun = record::begin(&scenario, clock::unix(), record::Clock::Real, observer(&scenario));
+    let outcome = match live::run(&scenario, &world, (private.path(), None), false, &mut |_| {}) {
+        Ok(outcome) if outcome.ending != live::Ending::Interrupted => outcome,
+        Ok(_) | Err(live::CrewError::Interrupted) => return Err(NotPlayed::Interrupted),
+        Err(error) => return Err(impossible(&error)),
+    };
+    let record = record_of(begun, &scenario, &world, &outcome);
+    let ended = matches!(outcome.ending, live::Ending::Settled | live::Ending::TimedOut);
+    Ok(Played { outcome: outcome.observed.outcome, record, ended, used: Vec::new() })
 }
 
 fn failed(error: PlanError) -> Failure {

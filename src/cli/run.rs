@@ -121,10 +121,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         return simulated::run(args, &scenario, &world);
     }
-    if scenario.manager.kind != ManagerKind::Loopback {
-        let kind = scenario.manager.kind.name();
-        return Err(Failure::input(miette::Report::from_err(SimulatedOnly { kind })));
-    }
+    only_loopback(&scenario)?;
     possible(&scenario, &world)?;
     let mut metrics = args.metrics.map(Metrics::serve).transpose()?;
     if let (Some(metrics), false) = (&metrics, args.quiet) {
@@ -186,8 +183,16 @@ fn enter(args: &Args, run_id: &str) -> Result<Guest, Failure> {
 }
 
 /// Servers of ours tell what they store; on those of others somebody has to look.
-fn observer(scenario: &Scenario) -> record::Observer {
+pub(super) fn observer(scenario: &Scenario) -> record::Observer {
     if scenario.backend == Backend::MOCK { record::Observer::CommitLog } else { record::Observer::Watch }
+}
+
+/// A manager of which only a model is here cannot be played live.
+pub(super) fn only_loopback(scenario: &Scenario) -> Result<(), Failure> {
+    match scenario.manager.kind {
+        ManagerKind::Loopback => Ok(()),
+        kind => Err(Failure::input(miette::Report::from_err(SimulatedOnly { kind: kind.name() }))),
+    }
 }
 
 /// Too large a scenario is the user's to change; open files are the machine's to allow.
@@ -214,7 +219,7 @@ fn not_begun(folder: Folder, mut begun: RunRecord, error: CrewError) -> Failure 
 }
 
 /// The record of what a run came to, so far or in the end.
-fn record_of(begun: RunRecord, scenario: &Scenario, world: &World, outcome: &Outcome) -> RunRecord {
+pub(super) fn record_of(begun: RunRecord, scenario: &Scenario, world: &World, outcome: &Outcome) -> RunRecord {
     let observed = &outcome.observed;
     let ran = Ran {
         cut_short: cut_short(outcome.ending),

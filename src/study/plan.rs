@@ -6,6 +6,7 @@
 //! ```text
 //! axis    what is made larger, as overrides        search  which sizes to try, and where it ends
 //! slo     what must hold, and how far from it      lift    what widens a limit or varies a constant
+//! check   a size played with real processes
 //! words   the answer in five sentences and tables
 //! ```
 //!
@@ -16,14 +17,16 @@
 //! used for the most part is widened in turn, and the limit is what made the times shorter.
 
 mod axis;
+mod check;
 mod lift;
 mod search;
 mod slo;
 mod words;
 
 pub use axis::{Axis, Unfit, Upto};
+pub use check::{Check, Confirmation};
 pub use slo::{BadSlo, Held, Slo};
-pub use words::{line, sentences, table};
+pub use words::{checked, line, sentences, table};
 
 use crate::fleet::World;
 use crate::measure::limit::Limit;
@@ -271,6 +274,8 @@ pub struct Plan {
     pub varied_at: Option<u64>,
     /// Constants that the answer rests on, and how many of them nobody measured.
     pub constants: [u64; 2],
+    /// What real processes say of it, if they were asked.
+    pub check: Option<Check>,
 }
 
 /// Who plays scenarios: on so many threads, from any thread.
@@ -307,11 +312,49 @@ pub fn plan(
     play: &Play<'_>,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Plan, PlanError> {
-    let axis = question.upto.axis;
-    let parsed = scenario::parse(&source.text, &source.name, &source.sets);
-    let base = parsed.map_err(|errors| PlanError::Bad { size: 0, unit: axis.unit(), errors })?;
-    let min = axis.smallest(&base, question.upto.max)?;
-    Planner { source, question, base, min, threads, play, tell }.plan()
+    Planner::new(source, question, threads, play, tell)?.plan()
+}
+
+/// Asks real processes about a plan: `live` plays the largest size that `fits` this machine, from where the plan ends
+/// downwards. `None` if nothing held, or nothing fits.
+///
+/// # Errors
+/// When it cannot be played, or the user stops it.
+pub fn check(
+    source: &Source,
+    question: &Question,
+    knee: Knee,
+    (play, live): (&Play<'_>, &Play<'_>),
+    fits: impl Fn(&Scenario, &World) -> bool,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Option<Check>, PlanError> {
+    let planner = Planner::new(source, question, 1, play, tell)?;
+    let Some(holds) = knee.holds else { return Ok(None) };
+    for size in planner.checkable(holds) {
+        let scenario = planner.scenario(size, &[])?;
+        if fits(&scenario, &World::generate(&scenario)) {
+            let tell_live = |line: &str| tell(&format!("live: {line}"));
+            let live = Planner::new(source, question, 1, live, &tell_live)?;
+            return planner.check(&live, size).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+impl<'a> Planner<'a> {
+    fn new(
+        source: &'a Source,
+        question: &'a Question,
+        threads: usize,
+        play: &'a Play<'a>,
+        tell: &'a (dyn Fn(&str) + Sync),
+    ) -> Result<Self, PlanError> {
+        let axis = question.upto.axis;
+        let parsed = scenario::parse(&source.text, &source.name, &source.sets);
+        let base = parsed.map_err(|errors| PlanError::Bad { size: 0, unit: axis.unit(), errors })?;
+        let min = axis.smallest(&base, question.upto.max)?;
+        Ok(Planner { source, question, base, min, threads, play, tell })
+    }
 }
 
 impl Planner<'_> {
@@ -345,6 +388,7 @@ impl Planner<'_> {
             sensitivity,
             varied_at,
             constants,
+            check: None,
         };
         plan.sentences = sentences(&plan);
         Ok(plan)
@@ -427,9 +471,7 @@ impl Planner<'_> {
 
     fn probe(&self, size: u64, with: &[String], threads: usize) -> Result<(Probe, RunRecord), PlanError> {
         let unit = self.question.upto.axis.unit();
-        let sets = [&self.source.sets, with, &self.question.upto.axis.sets(&self.base, size)].concat();
-        let parsed = scenario::parse(&self.source.text, &self.source.name, &sets);
-        let mut scenario = parsed.map_err(|errors| PlanError::Bad { size, unit, errors })?;
+        let mut scenario = self.scenario(size, with)?;
         let world = World::generate(&scenario);
         let last = world.changes().last().map_or(Span::ZERO, |change| change.at);
         let patience = self.question.slos.iter().filter_map(Slo::patience).max();

@@ -22,7 +22,7 @@ const SHARE: f64 = 0.10;
 /// And by so many seconds: a live run's timers tick in milliseconds.
 const TICK_S: f64 = 0.001;
 /// A machine as busy as this makes everything wait.
-const SATURATED: f64 = 0.85;
+pub(super) const SATURATED: f64 = 0.85;
 /// A machine that others used as much as this is not ours.
 const SHARED: f64 = 0.05;
 /// A percentile needs so many samples above it.

@@ -69,6 +69,18 @@ fn the_fewest_managers_that_hold_are_found() {
 }
 
 #[test]
+fn real_processes_are_asked_whether_a_plan_holds() {
+    let asked = ["scenarios/smoke.yaml", "--slo=all_healthy=90s", "--max=clusters=12", "--check"];
+    let (code, plan) = answer(&asked);
+    let check = &plan["check"];
+    assert_eq!((code, &check["size"], &check["verdict"]), (0, &12.into(), &"confirmed".into()), "{plan:#}");
+    let [live, simulated] = ["live", "simulated"].map(|clock| check[clock][0]["value"].as_f64().unwrap());
+    assert!(live > 0.0 && simulated > 0.0 && live != simulated, "{check}");
+    let (code, _, err) = self::plan(&[&asked[..], &["--set=manager.kind=argocd"]].concat());
+    assert!(code == 2 && err.contains("simulated only"), "{code} {err}");
+}
+
+#[test]
 fn what_never_holds_ends_with_one_and_what_makes_no_sense_with_two() {
     let (code, out, _) = plan(&["scenarios/smoke.yaml", "--slo", "end_to_end.p99=1ms", "--max", "clusters=9", "-q"]);
     assert!(code == 1 && out.contains("does not hold end_to_end.p99=1ms"), "{code} {out}");

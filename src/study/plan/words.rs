@@ -1,6 +1,6 @@
 //! A plan as people read it: five sentences, tables, a line per trial.
 
-use super::{Axis, Held, Knee, Plan, Probe, Size, Tried};
+use super::{Axis, Check, Confirmation, Held, Knee, Plan, Probe, Size, Tried};
 use crate::report::{Style, Table, count};
 use std::fmt::Write;
 
@@ -218,11 +218,42 @@ fn how_sure(plan: &Plan) -> String {
     format!("Of {tries} sizes tried, {order}; {assumed} of the {all} constants of the model are assumed{most}.")
 }
 
+/// What real processes said, in a sentence.
+#[must_use]
+pub fn checked(check: &Check, unit: &str) -> String {
+    let pairs = check.simulated.iter().zip(&check.live).map(|(simulated, live)| {
+        let found = |held: &Held| held.value.map_or_else(|| "more than that".to_owned(), |v| value(&held.name, v));
+        format!(
+            "{} {} live, {} simulated, of {}",
+            live.name,
+            found(live),
+            found(simulated),
+            value(&live.name, live.most)
+        )
+    });
+    let verdict = match check.verdict {
+        Confirmation::Confirmed => "confirms the plan",
+        Confirmation::Inconclusive => "cannot tell",
+        Confirmation::Refuted => "contradicts the plan",
+    };
+    format!(
+        "A live run with {} {unit} ({} apps, backend {}, the machine {} busy) {verdict}: {}.",
+        count(check.size),
+        count(check.apps),
+        check.backend,
+        percent(check.busy_share),
+        pairs.collect::<Vec<_>>().join("; ")
+    )
+}
+
 /// The answer for a terminal.
 #[must_use]
 pub fn table(plan: &Plan, style: Style) -> String {
     let mut text = plan.sentences.join("\n");
     text.push('\n');
+    if let Some(check) = &plan.check {
+        let _infallible = writeln!(text, "{}", checked(check, plan.axis.unit()));
+    }
     let own = plan.axis == Axis::Clusters;
     let head: &[&str] = &[
         "apps",
