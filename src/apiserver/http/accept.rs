@@ -2,8 +2,9 @@
 //!
 //! In: the text of `Accept`. Out: the first acceptable form in the client's order, or nothing (406). The rules are those
 //! of `k8s.io/apiserver/pkg/endpoints/handlers/negotiation`: clauses by falling `q`, each with its `as`, `g`, `v`
-//! parameters; a clause that asks for something not served is skipped, not refused. Answers are JSON or YAML: every
-//! known client that prefers protobuf lists JSON behind it.
+//! parameters; a clause that asks for something not served is skipped, not refused.
+
+use super::protobuf::MEDIA_TYPE;
 
 /// How an object or list is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub(crate) struct Agreed {
     /// `meta.k8s.io/v1beta1` instead of `v1`; Table and metadata only.
     pub(crate) beta: bool,
     pub(crate) yaml: bool,
+    pub(crate) protobuf: bool,
 }
 
 /// What a route can answer beside the whole object.
@@ -35,10 +37,10 @@ pub(crate) struct Agreed {
 pub(crate) enum Offer {
     /// Nothing else.
     Whole,
-    /// Tables and metadata.
-    Objects,
+    /// Tables and metadata. Of what is custom there is no protobuf but for metadata.
+    Objects { custom: bool },
     /// A stream of them: no YAML.
-    Events,
+    Events { custom: bool },
     /// Aggregated discovery.
     Discovery,
 }
@@ -73,17 +75,19 @@ impl<'a> Clause<'a> {
     }
 
     fn agree(&self, offer: Offer) -> Option<Agreed> {
-        let yaml = match self.media {
-            "application/json" | "application/*" | "*/*" => false,
-            "application/yaml" if offer != Offer::Events => true,
+        let (yaml, protobuf) = match self.media {
+            "application/json" | "application/*" | "*/*" => (false, false),
+            "application/yaml" if !matches!(offer, Offer::Events { .. }) => (true, false),
+            MEDIA_TYPE if offer != Offer::Discovery => (false, true),
             _ => return None,
         };
         let beta = self.version == "v1beta1";
         let meta = self.group == "meta.k8s.io" && (beta || self.version == "v1");
-        let objects = meta && matches!(offer, Offer::Objects | Offer::Events);
+        let objects = meta && matches!(offer, Offer::Objects { .. } | Offer::Events { .. });
+        let custom = matches!(offer, Offer::Objects { custom: true } | Offer::Events { custom: true });
         let form = match self.kind {
-            "" => Form::Whole,
-            "Table" if objects => Form::Table,
+            "" if !(protobuf && custom) => Form::Whole,
+            "Table" if objects && !protobuf => Form::Table,
             "PartialObjectMetadata" if objects => Form::Metadata,
             "PartialObjectMetadataList" if objects => Form::MetadataList,
             "APIGroupDiscoveryList"
@@ -93,7 +97,7 @@ impl<'a> Clause<'a> {
             }
             _ => return None,
         };
-        Some(Agreed { form, beta, yaml })
+        Some(Agreed { form, beta, yaml, protobuf })
     }
 }
 
@@ -119,6 +123,10 @@ pub(crate) fn agree(accept: Option<&str>, offer: Offer) -> Option<Agreed> {
 mod tests {
     use super::*;
 
+    const OBJECTS: Offer = Offer::Objects { custom: false };
+    const CUSTOM: Offer = Offer::Objects { custom: true };
+    const EVENTS: Offer = Offer::Events { custom: false };
+
     fn check(accept: &str, offer: Offer, expected: Option<(Form, bool, bool)>) {
         let got = agree(Some(accept), offer).map(|agreed| (agreed.form, agreed.beta, agreed.yaml));
         assert_eq!(got, expected, "{accept}");
@@ -127,26 +135,35 @@ mod tests {
     #[test]
     fn the_first_form_that_is_served_wins() {
         let whole = Some((Form::Whole, false, false));
-        check("application/vnd.kubernetes.protobuf,application/json", Offer::Objects, whole);
-        check("application/vnd.kubernetes.protobuf, */*", Offer::Objects, whole);
-        check("application/json;q=0.5, application/yaml", Offer::Objects, Some((Form::Whole, false, true)));
-        check("application/yaml, application/json", Offer::Events, whole);
+        check("application/vnd.kubernetes.protobuf,application/json", CUSTOM, whole);
+        check("application/vnd.kubernetes.protobuf, */*", CUSTOM, whole);
+        check("application/json;q=0.5, application/yaml", OBJECTS, Some((Form::Whole, false, true)));
+        check("application/yaml, application/json", EVENTS, whole);
         check("text/html, application/xml;q=0.9, */*;q=0.8", Offer::Whole, whole);
-        check("application/vnd.kubernetes.protobuf", Offer::Objects, None);
-        check("application/cbor", Offer::Objects, None);
-        assert_eq!(agree(None, Offer::Objects), Some(Agreed::default()));
+        check("application/vnd.kubernetes.protobuf", CUSTOM, None);
+        for (accept, offer, expected) in [
+            ("application/vnd.kubernetes.protobuf,application/json", OBJECTS, true),
+            ("application/json,application/vnd.kubernetes.protobuf", OBJECTS, false),
+            ("application/vnd.kubernetes.protobuf", Offer::Whole, true),
+            ("application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", CUSTOM, true),
+            ("application/vnd.kubernetes.protobuf,application/json", CUSTOM, false),
+        ] {
+            assert_eq!(agree(Some(accept), offer).map(|agreed| agreed.protobuf), Some(expected), "{accept}");
+        }
+        check("application/cbor", OBJECTS, None);
+        assert_eq!(agree(None, OBJECTS), Some(Agreed::default()));
     }
 
     #[test]
     fn tables_and_metadata_are_offered_where_objects_are() {
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        check(kubectl, Offer::Objects, Some((Form::Table, false, false)));
-        check(kubectl, Offer::Events, Some((Form::Table, false, false)));
+        check(kubectl, OBJECTS, Some((Form::Table, false, false)));
+        check(kubectl, EVENTS, Some((Form::Table, false, false)));
         check(kubectl, Offer::Whole, Some((Form::Whole, false, false)));
-        check("application/json;as=Table;v=v1beta1;g=meta.k8s.io", Offer::Objects, Some((Form::Table, true, false)));
-        check("application/json;as=Table;v=v2;g=meta.k8s.io", Offer::Objects, None);
+        check("application/json;as=Table;v=v1beta1;g=meta.k8s.io", OBJECTS, Some((Form::Table, true, false)));
+        check("application/json;as=Table;v=v2;g=meta.k8s.io", OBJECTS, None);
         let metadata = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-        check(metadata, Offer::Objects, Some((Form::MetadataList, false, false)));
+        check(metadata, OBJECTS, Some((Form::MetadataList, false, false)));
     }
 
     #[test]

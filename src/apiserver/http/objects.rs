@@ -55,7 +55,7 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
     let verb = verb(call, resource, target)?;
     let media = header(call.parts, CONTENT_TYPE).unwrap_or_default();
     let patch = patch(verb, resource, media)?;
-    let agreed = agree(call, verb)?;
+    let agreed = agree(call, verb, resource.custom)?;
     if *call.body == Received::TooLarge {
         let message = format!("Request entity too large: limit is {BODY_MAX}");
         return Err(Failure::too_large_body(message).into());
@@ -192,8 +192,8 @@ fn patch(verb: Verb, resource: &Resource, media: &str) -> Result<Option<PatchTyp
     }
 }
 
-fn agree(call: &Call<'_>, verb: Verb) -> Result<Agreed, Failure> {
-    let offer = if verb == Verb::Watch { Offer::Events } else { Offer::Objects };
+fn agree(call: &Call<'_>, verb: Verb, custom: bool) -> Result<Agreed, Failure> {
+    let offer = if verb == Verb::Watch { Offer::Events { custom } } else { Offer::Objects { custom } };
     let accept = header(call.parts, ACCEPT);
     accept::agree(accept, offer).ok_or_else(|| {
         let any = accept.is_some_and(|text| accept::MEDIA_TYPES.iter().any(|media| text.contains(media)));
@@ -271,7 +271,8 @@ fn rendered(call: &Call<'_>, answer: Answer, asked: &Resource, view: View) -> Re
         Answer::Document { code, body, .. } => Ok(reply.document(code, view.agreed, form::document(&body))),
         Answer::Watch(subscription) => {
             let mut response = reply.bare(200);
-            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            let kind = if view.agreed.protobuf { reply::PROTOBUF_EVENTS } else { JSON };
+            response.headers_mut().insert(CONTENT_TYPE, kind);
             if call.parts.method != Method::HEAD {
                 let open = OpenWatch::new(call.counters);
                 *response.body_mut() = AnswerBody::Watch(Box::new(WatchBody::new(subscription, view, open)));

@@ -1,8 +1,10 @@
 //! Protobuf bodies of built-in kinds, which typed Go clients send, as JSON.
 //!
 //! In: the bytes of a body. Out: the JSON that the same client would have sent: what Go's `omitempty` leaves out is left
-//! out here. The messages are data (`protobuf.txt`), read off the Go structs; there is no generated code. Answers are
-//! JSON always: every client that sends protobuf takes JSON back.
+//! out here. The messages are data (`protobuf.txt`), read off the Go structs; there is no generated code. `encode` goes
+//! the other way, for answers to those who ask for them.
+
+mod encode;
 
 use crate::apiserver::failure::Failure;
 use crate::apiserver::schema::Resource;
@@ -12,6 +14,8 @@ use base64::Engine as _;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
+
+pub(crate) use encode::{frame, from_json};
 
 /// The media type.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";

@@ -5,7 +5,7 @@
 
 use super::accept::{self, Agreed, Offer};
 use super::body::AnswerBody;
-use super::json;
+use super::{json, protobuf};
 use crate::apiserver::failure::Failure;
 use crate::ids::Uid;
 use bytes::Bytes;
@@ -26,6 +26,10 @@ const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
 const FLOW_SCHEMA_UID: HeaderValue = HeaderValue::from_static("6b0c7d9e-5f0a-4c9b-9d55-1f6f1a2b3c01");
 const PRIORITY_LEVEL_UID: HeaderValue = HeaderValue::from_static("6b0c7d9e-5f0a-4c9b-9d55-1f6f1a2b3c02");
 
+const PROTOBUF: HeaderValue = HeaderValue::from_static("application/vnd.kubernetes.protobuf");
+/// A stream of frames in protobuf.
+pub(crate) const PROTOBUF_EVENTS: HeaderValue =
+    HeaderValue::from_static("application/vnd.kubernetes.protobuf;stream=watch");
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -90,6 +94,11 @@ impl<'a> Reply<'a> {
     pub(crate) fn document(&self, code: u16, agreed: Agreed, mut json: Vec<u8>) -> Response<AnswerBody> {
         if agreed.yaml {
             return self.body(code, YAML, yaml(&json).into());
+        }
+        if agreed.protobuf
+            && let Some(encoded) = protobuf::from_json(&json)
+        {
+            return self.body(code, PROTOBUF, encoded.into());
         }
         if self.pretty {
             json = json::indented(&json);

@@ -1,13 +1,13 @@
 //! The body of a watch.
 //!
-//! In: a subscription of the store. Out: JSON lines, as many as wait in one frame, sent at once. A lone event goes out as
+//! In: a subscription of the store. Out: JSON lines, or frames in protobuf, as many as wait in one frame, sent at once. A lone event goes out as
 //! the bytes that all its watchers share. The subscription's own alarm wakes it for bookmarks and at its end: there is
 //! no timer here.
 
 use super::accept::Form;
 use super::counters::OpenWatch;
 use super::form::{self, View};
-use super::table;
+use super::{protobuf, table};
 use crate::apiserver::object::Object;
 use crate::apiserver::schema::Resource;
 use crate::apiserver::store::{EventKind, Subscription, WatchEvent};
@@ -41,6 +41,7 @@ impl WatchBody {
             match self.subscription.poll_next(cx) {
                 Poll::Ready(Some(event)) => {
                     let line = self.line(&event);
+                    let line = if self.view.agreed.protobuf { framed(&line) } else { line };
                     if first.is_empty() {
                         first = line;
                     } else {
@@ -84,6 +85,15 @@ impl WatchBody {
         out.extend_from_slice(b"}\n");
         out.into()
     }
+}
+
+/// An event in protobuf; what has no such form is an empty object.
+fn framed(line: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(line.len());
+    let event: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+    let document = protobuf::from_json(event["object"].to_string().as_bytes()).unwrap_or_default();
+    protobuf::frame(event["type"].as_str().unwrap_or_default(), &document, &mut out);
+    out.into()
 }
 
 fn open(out: &mut Vec<u8>, event: &WatchEvent) {
