@@ -69,6 +69,29 @@ impl Time {
     }
 }
 
+/// How the clock of a part of a run stands beside that of the run: it is behind by `later`, and ahead by `earlier`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offset {
+    /// Added to a time of the part.
+    pub later: Span,
+    /// Taken from it.
+    pub earlier: Span,
+}
+
+impl Offset {
+    /// A time of the part on the run's clock; its beginning if it was before that.
+    #[must_use]
+    pub fn to_run(self, at: Time) -> Time {
+        at + self.later - self.earlier
+    }
+
+    /// A time of the run on the part's clock; its beginning if it was before that.
+    #[must_use]
+    pub fn to_part(self, at: Time) -> Time {
+        at + self.earlier - self.later
+    }
+}
+
 impl Time {
     /// Appends nanoseconds since 1970 (UTC) as RFC 3339 with whole seconds, the form of Kubernetes `metav1.Time`.
     pub fn write_rfc3339(self, out: &mut String) {

@@ -376,6 +376,13 @@ impl Tracker {
         }
     }
 
+    /// A round of an app ended that had nothing to do, while no change was open, where the one before was.
+    pub(super) fn rested(&mut self, id: AppId, shard: u32, end: Time) {
+        if let Some(app) = self.apps.get_mut(id.index()) {
+            app.round = (end, shard);
+        }
+    }
+
     fn round(&mut self, id: AppId, shard: u32, start: Time, end: Time, ok: bool) {
         let Some(app) = self.apps.get_mut(id.index()) else { return };
         let (last_end, last_shard) = app.round;

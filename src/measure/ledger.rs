@@ -6,6 +6,10 @@
 //! A run may consist of parts that have nothing to do with each other: they are counted one after another, or in ledgers of
 //! their own whose [`Books`] add up to the same.
 
+mod calm;
+
+pub use calm::Calm;
+
 use super::change::{Change, Hop};
 use super::hist::{Histogram, Latencies};
 use super::hops::{Progress, Tracker};
@@ -14,7 +18,7 @@ use super::ownership::{Owners, Ownership};
 use super::signal::{RoundOutcome, Signal};
 use super::windows::{Gauges, Series};
 use crate::ids::{AppId, ChangeId};
-use crate::units::{Span, Time};
+use crate::units::{Offset, Span, Time};
 
 /// What a ledger must know beforehand.
 #[derive(Clone, Debug)]
@@ -178,8 +182,8 @@ pub struct Ledger {
     books: Books,
     /// The part that is counted, from 0.
     part: u32,
-    /// When its clock begins, counted from that of the run.
-    origin: Span,
+    /// Its clock beside that of the run.
+    clock: Offset,
     /// The window that is counted, and when it ends.
     window: usize,
     ends: Time,
@@ -205,7 +209,7 @@ impl Ledger {
             owners: Owners::new(0, plan.shards, plan.start),
             books: Books { sum, width: plan.window, ..Books::default() },
             part: 0,
-            origin: Span::ZERO,
+            clock: Offset::default(),
             window: 0,
             ends: if plan.window == Span::ZERO { Time(u64::MAX) } else { plan.start + plan.window },
             told: Gauges::default(),
@@ -223,15 +227,15 @@ impl Ledger {
     }
 
     /// Begins the next part of the run, which has nothing to do with those before: its apps are counted from 0 again, as
-    /// are its times, from `origin` on. The last one was closed.
-    pub fn begin_part(&mut self, part: u32, apps: usize, install: impl IntoIterator<Item = AppId>, origin: Span) {
-        (self.part, self.origin) = (part, origin);
+    /// are its times, by a clock of its own. The last one was closed.
+    pub fn begin_part(&mut self, part: u32, apps: usize, install: impl IntoIterator<Item = AppId>, clock: Offset) {
+        (self.part, self.clock) = (part, clock);
         self.tracker = Tracker::new(apps, install);
         self.order = Reorder::default();
         self.intended.clear();
         self.queues.fill(0);
         (self.window, self.told, self.now) = (0, Gauges::default(), Time(0));
-        let end = self.plan.start + self.plan.window - origin;
+        let end = clock.to_part(self.plan.start + self.plan.window);
         self.ends = if self.plan.window == Span::ZERO { Time(u64::MAX) } else { end };
     }
 
@@ -242,15 +246,15 @@ impl Ledger {
         let books = &mut self.books;
         books.sum.progress.add(&self.tracker.progress());
         books.sum.late += self.order.late();
-        let healthy = self.tracker.all_healthy().map(|at| (at + self.origin).since(self.plan.start));
+        let healthy = self.tracker.all_healthy().map(|at| self.clock.to_run(at).since(self.plan.start));
         books.unhealthy_installs += u64::from(healthy.is_none() && self.tracker.awaits_install());
         books.sum.all_healthy = books.sum.all_healthy.max(healthy);
         books.unhealthy.extend(self.tracker.unhealthy(EXAMPLES).map(|app| (self.part, name(app))));
         let open = self.tracker.open_changes(EXAMPLES);
-        let named = |c: &Change| Change { app: name(c.app), intended: c.intended + self.origin, ..*c };
+        let named = |c: &Change| Change { app: name(c.app), intended: self.clock.to_run(c.intended), ..*c };
         books.unfinished.extend(open.map(|change| (self.part, named(change))));
         books.keep_first();
-        books.length = books.length.max((now + self.origin).since(self.plan.start));
+        books.length = books.length.max(self.clock.to_run(now).since(self.plan.start));
     }
 
     /// Everything that was counted, all parts closed.
@@ -402,9 +406,9 @@ impl Ledger {
         }
         self.close_queue();
         let (start, width) = (self.plan.start, self.plan.window);
-        let window = (at + self.origin).since(start).0 / width.0;
+        let window = self.clock.to_run(at).since(start).0 / width.0;
         self.window = usize::try_from(window).unwrap_or(usize::MAX);
-        self.ends = start + width.scaled(window + 1, 1) - self.origin;
+        self.ends = self.clock.to_part(start + Span(width.0.saturating_mul(window + 1)));
     }
 
     fn close_queue(&mut self) {

@@ -262,12 +262,12 @@ impl Hardware {
         Done { leaf: busy(&self.leaves), manager: busy(&self.managers), served: self.served[1] }
     }
 
-    /// They did so much more, and are done with it.
-    pub fn did(&mut self, more: &Done) {
-        self.served[1] += more.served;
+    /// They did so much more, so many times, and are done with it.
+    pub fn did(&mut self, more: &Done, times: u64) {
+        self.served[1] += more.served * times;
         for (cpus, busy) in [(&mut self.leaves, more.leaf), (&mut self.managers, more.manager)] {
             if let Some(cpu) = cpus.first_mut() {
-                cpu.was_busy(busy);
+                cpu.was_busy(Span(busy.0 * times));
             }
         }
     }

@@ -6,7 +6,7 @@
 use super::Ending;
 use crate::measure::Progress;
 use crate::scenario::{Action, Scenario};
-use crate::units::{Span, Time};
+use crate::units::{Offset, Span, Time};
 
 /// See the module head.
 #[derive(Clone, Debug)]
@@ -36,13 +36,13 @@ const READINGS: u64 = 8;
 const FEW: u64 = 100;
 
 impl Ends {
-    /// For a part whose clock begins at `origin`.
-    pub(super) fn new(scenario: &Scenario, origin: Span) -> Self {
+    /// For a part with this clock.
+    pub(super) fn new(scenario: &Scenario, clock: Offset) -> Self {
         let mut looks: Vec<Look> = Vec::new();
         for step in &scenario.timeline {
             if let Action::Churn { duration, .. } = step.action {
-                let look =
-                    |n| Look { at: Time(0) + step.at + duration.scaled(n, READINGS) - origin, last: n == READINGS };
+                let at = |n| clock.to_part(Time(0) + step.at + duration.scaled(n, READINGS));
+                let look = |n| Look { at: at(n), last: n == READINGS };
                 looks.extend((1..=READINGS).map(look));
             }
         }
@@ -116,7 +116,7 @@ mod tests {
     fn ends(timeline: &str) -> Ends {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/smoke.yaml");
         let sets = [format!("timeline={timeline}"), "run.timeout=10h".to_owned()];
-        Ends::new(&scenario::load(path, &sets).unwrap_or_else(|e| panic!("{e:?}")), Span::ZERO)
+        Ends::new(&scenario::load(path, &sets).unwrap_or_else(|e| panic!("{e:?}")), Offset::default())
     }
 
     fn progress(open: u64, sick: u64) -> Progress {

@@ -19,17 +19,19 @@
 //! Arithmetic: a resting hour of a leaf with four apps (3m resync, 10m Flux) is 125 bursts of 620 events, 370 us; of a tape
 //! each takes the fingerprint's look-up, ten transitions at 5 ns, five signals at 50 ns, a timer or two: 0.4 us, 50 in all.
 
+use super::Ending;
 use super::event::Event;
 use super::leaf::LeafRest;
 use super::rounds::DEPTH_EVERY;
 use super::sim::Simulation;
-use super::tally::Counts;
-use crate::measure::Signal;
+use crate::measure::{Calm, Signal};
 use crate::model::flux::Slot as FluxSlot;
 use crate::model::hardware::Done;
 use crate::scenario::{Action, Behaviour, Delay, Scenario, TopologyKind};
 use crate::units::{Span, Time};
 use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
+use std::cell::Cell;
 use std::hash::{Hash, Hasher as _};
 use std::rc::Rc;
 
@@ -54,6 +56,9 @@ struct Tape {
     leaf: Option<LeafRest>,
     notes: Vec<Note>,
     signals: Vec<(Span, Signal)>,
+    /// The same, if they change nothing but counts; and when the length of the queue was told last.
+    calm: Option<Calm>,
+    depth_at: Option<Span>,
     /// Calls of the leaf's controllers and of the manager.
     controllers: Vec<(u32, u64)>,
     manager: Vec<(u32, u64)>,
@@ -64,18 +69,28 @@ struct Tape {
     /// Rounds of apps, and when the last one ended.
     rounds: Vec<(u32, u64, Span)>,
     events: u64,
+    /// How often it was told since that was added up.
+    told: Cell<u64>,
+}
+
+/// A timer of a leaf at rest.
+#[derive(Clone, Copy, Debug)]
+struct Alarm {
+    at: Time,
+    what: Trigger,
 }
 
 /// What is known of a trigger in a state.
 #[derive(Debug)]
 enum Known {
-    Tapes(Vec<Rc<Tape>>),
+    Tapes(Tapes),
     /// The state does not come back.
     Changes,
 }
 
 /// Tapes of one state and trigger; and of all.
 const TAPES_OF_ONE: usize = 4;
+type Tapes = SmallVec<[Rc<Tape>; TAPES_OF_ONE]>;
 const TAPES: usize = 8_192;
 
 /// Tapes, and the one that is being recorded.
@@ -86,6 +101,11 @@ pub(super) struct Folds {
     recording: Option<Box<Recording>>,
     /// The state that the leaf is in, while it is known.
     state: Option<u64>,
+    /// Tapes that were told in this part, and its timers.
+    told: Vec<Rc<Tape>>,
+    alarms: Vec<Alarm>,
+    /// The part came to an end while tapes were told.
+    pub(super) ending: Option<Ending>,
 }
 
 /// What was before the first event of a tape.
@@ -94,8 +114,6 @@ struct Recording {
     key: (u64, Trigger),
     begin: Time,
     horizon: Time,
-    controllers: Counts,
-    manager: Counts,
     done: Done,
     draws: u64,
     version: u64,
@@ -128,12 +146,20 @@ impl Folds {
             && fixed(flux.fetch)
             && fixed(flux.build)
             && !scenario.timeline.iter().any(|step| trouble(&step.action));
-        Self { on, known: FxHashMap::default(), recording: None, state: None }
+        Self {
+            on,
+            known: FxHashMap::default(),
+            recording: None,
+            state: None,
+            told: Vec::new(),
+            alarms: Vec::new(),
+            ending: None,
+        }
     }
 
     /// Another part begins.
     pub(super) fn begin(&mut self) {
-        (self.recording, self.state) = (None, None);
+        (self.recording, self.state, self.ending) = (None, None, None);
     }
 
     /// Something happened: whatever state the leaf was in, it is another now.
@@ -149,23 +175,74 @@ impl Folds {
     }
 }
 
+/// The first of some timers and when anything else comes, another of them or what is given.
+fn next(alarms: &[Alarm], given: Time) -> Option<(Alarm, Time)> {
+    let (mut first, mut horizon) = (*alarms.first()?, given);
+    for alarm in &alarms[1..] {
+        if alarm.at < first.at {
+            horizon = horizon.min(std::mem::replace(&mut first, *alarm).at);
+        } else {
+            horizon = horizon.min(alarm.at);
+        }
+    }
+    Some((first, horizon))
+}
+
 impl Simulation<'_> {
-    /// A timer goes off: whether what follows was told, or else is to be played.
+    /// A timer goes off: whether what follows was told, or else is to be played. What is told is told on, as long as timers of
+    /// the leaf at rest go off and nothing else happens.
     pub(super) fn fold(&mut self, event: Event, before: u64) -> bool {
-        if !self.folds.on || !matches!(event, Event::LeafTurn { .. } | Event::ManagerTurn { .. }) {
+        if !self.folds.on || !matches!(event, Event::LeafTurn { .. } | Event::ManagerTurn { .. }) || !self.is_at_rest()
+        {
             return false;
         }
-        let Some((trigger, horizon)) = self.trigger() else { return false };
+        let mut alarms = std::mem::take(&mut self.folds.alarms);
+        self.set_alarms(&mut alarms);
+        let given = self.next_given();
+        let first = next(&alarms, given).filter(|(alarm, horizon)| alarm.at <= self.now && *horizon > self.now);
+        let told = first.and_then(|(alarm, horizon)| self.tell_or_record(alarm.what, horizon, before));
+        let any = told.is_some();
+        if let Some(tape) = told {
+            self.tell_on(tape, &mut alarms, given);
+        }
+        self.folds.alarms = alarms;
+        any
+    }
+
+    /// Nothing is under way, and nothing that was done lasts.
+    fn is_at_rest(&self) -> bool {
+        self.is_quiet()
+            && self.hardware.idle_from() <= self.now
+            && self.ledger.is_idle()
+            && !self.is_depth_told(self.now)
+    }
+
+    /// The length of the queue was told so lately that it would not be told again.
+    fn is_depth_told(&self, now: Time) -> bool {
+        self.managers[0].depth_at.is_some_and(|at| now.since(at) < DEPTH_EVERY)
+    }
+
+    /// All timers of the leaf and its manager.
+    fn set_alarms(&self, alarms: &mut Vec<Alarm>) {
+        alarms.clear();
+        let objects = self.leaves[0].controllers.due();
+        alarms.extend(objects.map(|(slot, at)| Alarm { at, what: Trigger::Object(slot) }));
+        let queue = &self.managers[0].queue;
+        let apps = 0..u32::try_from(self.apps.len()).unwrap_or(u32::MAX);
+        alarms.extend(apps.filter_map(|app| Some(Alarm { at: queue.due(app)?, what: Trigger::App(app) })));
+    }
+
+    /// Tells the tape of a trigger that is due now; else it may be recorded. Nothing else comes before `horizon`.
+    fn tell_or_record(&mut self, trigger: Trigger, horizon: Time, before: u64) -> Option<Rc<Tape>> {
         let key = (self.state_of_rest(), trigger);
         let mut full = self.folds.known.len() >= TAPES;
         match self.folds.known.get(&key) {
-            Some(Known::Changes) => return false,
+            Some(Known::Changes) => return None,
             Some(Known::Tapes(tapes)) => {
                 full = tapes.len() >= TAPES_OF_ONE;
-                for tape in tapes.clone() {
-                    if self.now + tape.idle < horizon && self.tell(&tape) {
-                        return true;
-                    }
+                let told = self.tell_one(tapes.clone(), horizon);
+                if told.is_some() {
+                    return told;
                 }
             }
             None => {}
@@ -173,28 +250,50 @@ impl Simulation<'_> {
         if !full {
             self.record(key, horizon, before);
         }
-        false
+        None
     }
 
-    /// What is due now, if it is one thing and nothing else goes on, and when anything else comes.
-    fn trigger(&self) -> Option<(Trigger, Time)> {
-        let manager = &self.managers[0];
-        let told = manager.depth_at.is_some_and(|at| self.now.since(at) < DEPTH_EVERY);
-        if told || !self.is_quiet() || self.hardware.idle_from() > self.now || !self.ledger.is_settled() {
-            return None;
-        }
-        let objects = self.leaves[0].controllers.due().map(|(slot, at)| (Trigger::Object(slot), at));
-        let apps = 0..u32::try_from(self.apps.len()).unwrap_or(u32::MAX);
-        let apps = apps.filter_map(|app| Some((Trigger::App(app), manager.queue.due(app)?)));
-        let (mut due, mut horizon) = (None, self.next_given());
-        for (what, at) in objects.chain(apps) {
-            if at > self.now {
-                horizon = horizon.min(at);
-            } else if due.replace(what).is_some() {
-                return None;
+    fn tell_one(&mut self, tapes: Tapes, horizon: Time) -> Option<Rc<Tape>> {
+        tapes.into_iter().find(|tape| self.now + tape.idle < horizon && self.tell(tape))
+    }
+
+    /// Goes on from one timer to the next, as long as all that follows can be told.
+    fn tell_on(&mut self, mut last: Rc<Tape>, alarms: &mut [Alarm], given: Time) {
+        let state = self.state_of_rest();
+        loop {
+            self.move_alarms(&last, alarms);
+            let Some((alarm, horizon)) = next(alarms, given).filter(|(alarm, _)| alarm.at < given) else { break };
+            let Some(Known::Tapes(tapes)) = self.folds.known.get(&(state, alarm.what)) else { break };
+            if horizon <= alarm.at || self.is_depth_told(alarm.at) {
+                break;
             }
+            let tapes = tapes.clone();
+            self.folds.ending = self.look(alarm.at);
+            let before = std::mem::replace(&mut self.now, alarm.at);
+            let told = if self.folds.ending.is_none() { self.tell_one(tapes, horizon) } else { None };
+            let Some(tape) = told else {
+                self.now = before;
+                break;
+            };
+            last = tape;
         }
-        Some((due?, horizon))
+        self.arm_leaf(0);
+        // A round under a pass may have drawn its app a look that comes before all others.
+        self.arm_manager(0);
+    }
+
+    /// The timers that a tape moved.
+    fn move_alarms(&self, tape: &Tape, alarms: &mut [Alarm]) {
+        for alarm in alarms {
+            let moved = match alarm.what {
+                Trigger::Object(slot) if tape.leaf.as_ref().is_some_and(|rest| rest.slot == slot) => {
+                    self.leaves[0].controllers.due_of(slot)
+                }
+                Trigger::App(app) if tape.rounds.iter().any(|(of, ..)| *of == app) => self.managers[0].queue.due(app),
+                _ => continue,
+            };
+            alarm.at = moved.unwrap_or(Time(u64::MAX));
+        }
     }
 
     /// Whether nothing is under way.
@@ -229,8 +328,8 @@ impl Simulation<'_> {
         state
     }
 
-    /// Tells a tape from now on; false, and nothing happened, if it would not be the same.
-    fn tell(&mut self, tape: &Tape) -> bool {
+    /// Tells a tape from now on, all but what adds up; false, and nothing happened, if it would not be the same.
+    fn tell(&mut self, tape: &Rc<Tape>) -> bool {
         let (begin, version) = (self.now, self.leaves[0].version());
         if let Some(rest) = &tape.leaf
             && !self.leaves[0].rest(self.ground, rest, begin)
@@ -241,11 +340,10 @@ impl Simulation<'_> {
         for (after, entity, what) in &tape.notes {
             self.out.note(begin + *after, entity ^ number, *what);
         }
+        if tape.told.replace(tape.told.get() + 1) == 0 {
+            self.folds.told.push(Rc::clone(tape));
+        }
         let manager = &mut self.managers[0];
-        self.out.counts.add_again(&tape.controllers);
-        self.sums.rows[manager.row as usize].counts.add_again(&tape.manager);
-        self.hardware.did(&tape.done);
-        manager.watch_events += tape.watch_events;
         for (app, slot, moved) in &tape.seen {
             if let Some(shown) = &mut self.apps[*app].cached[*slot] {
                 shown.version = version + moved;
@@ -255,21 +353,42 @@ impl Simulation<'_> {
             let agenda = &mut self.apps[*app as usize].agenda;
             agenda.rested(*app, *rounds, &manager.resync, &mut manager.queue, begin + *after);
         }
-        for (after, signal) in &tape.signals {
-            let at = begin + *after;
-            if matches!(signal, Signal::QueueDepth { .. }) {
-                manager.depth_at = Some(at);
+        if let Some(after) = tape.depth_at {
+            manager.depth_at = Some(begin + after);
+        }
+        if let Some(calm) = &tape.calm {
+            self.ledger.rested(calm, manager.row, begin);
+        } else {
+            for (after, signal) in &tape.signals {
+                let at = begin + *after;
+                self.ledger.advance(at);
+                self.ledger.take(signal.again(at, manager.row));
             }
-            self.ledger.advance(at);
-            self.ledger.take(signal.again(at, manager.row));
         }
         self.sums.events += tape.events;
         self.sums.folded += 1;
         self.now = begin + tape.last;
-        self.arm_leaf(0);
-        // A round under a pass may have drawn its app a look that comes before all others.
-        self.arm_manager(0);
         true
+    }
+
+    /// The part ended: what is recorded stays unknown, and what was told is added up.
+    pub(super) fn end_folding(&mut self) {
+        if self.openings.forget() | self.folds.recording.take().is_some() {
+            self.tables().into_iter().for_each(|table| drop(table.heard()));
+            self.out.notes = None;
+        }
+        let Some(manager) = self.managers.first_mut() else { return };
+        let row = &mut self.sums.rows[manager.row as usize];
+        for tape in self.folds.told.drain(..) {
+            let times = tape.told.take();
+            self.out.counts.add_again(&tape.controllers, times);
+            row.counts.add_again(&tape.manager, times);
+            self.hardware.did(&tape.done, times);
+            manager.watch_events += tape.watch_events * times;
+            if let Some(calm) = &tape.calm {
+                self.ledger.add_calm(calm, manager.row, times);
+            }
+        }
     }
 
     /// What follows is put on tape.
@@ -280,8 +399,6 @@ impl Simulation<'_> {
             key,
             begin: self.now,
             horizon,
-            controllers: self.out.counts.clone(),
-            manager: self.sums.rows[manager.row as usize].counts.clone(),
             done: self.hardware.done(),
             draws,
             version: leaf.version(),
@@ -292,6 +409,9 @@ impl Simulation<'_> {
             signals: Vec::new(),
         }));
         self.out.notes = Some(Vec::new());
+        let [controllers, manager, ..] = self.tables();
+        controllers.listen();
+        manager.listen();
     }
 
     /// After an event: whether what is recorded has come to its end.
@@ -300,20 +420,22 @@ impl Simulation<'_> {
             return;
         }
         let (Some(recording), notes) = (self.folds.recording.take(), self.out.notes.take()) else { return };
+        let [controllers, manager, ..] = self.tables();
+        let counts = [controllers.heard(), manager.heard()];
         if self.now.max(self.hardware.idle_from()) >= recording.horizon {
             // Somebody may have come in between.
             return;
         }
         let (key, notes) = (recording.key, notes.unwrap_or_default());
-        let tape = (self.state_of_rest() == key.0).then(|| self.tape(*recording, &notes)).flatten();
-        match (tape, self.folds.known.entry(key).or_insert(Known::Tapes(Vec::new()))) {
+        let tape = (self.state_of_rest() == key.0).then(|| self.tape(*recording, &notes, counts)).flatten();
+        match (tape, self.folds.known.entry(key).or_insert(Known::Tapes(Tapes::new()))) {
             (Some(tape), Known::Tapes(tapes)) => tapes.push(Rc::new(tape)),
             (None, known @ Known::Tapes(_)) => *known = Known::Changes,
             (_, Known::Changes) => {}
         }
     }
 
-    fn tape(&self, recording: Recording, notes: &[(Time, u64, u64)]) -> Option<Tape> {
+    fn tape(&self, recording: Recording, notes: &[(Time, u64, u64)], counts: [Vec<(u32, u64)>; 2]) -> Option<Tape> {
         let (leaf, manager, begin) = (&self.leaves[0], &self.managers[0], recording.begin);
         // An Application was written: the hub of all leaves may have been told.
         if notes.iter().any(|(_, entity, _)| entity >> 60 == 0) || self.out.unpriced != recording.unpriced {
@@ -340,19 +462,25 @@ impl Simulation<'_> {
             [of(0), of(1)]
         };
         let signals = recording.signals.iter().map(|signal| (signal.at().since(begin), *signal));
+        let signals: Vec<(Span, Signal)> = signals.collect();
+        let depth = |(after, signal): &(Span, Signal)| matches!(signal, Signal::QueueDepth { .. }).then_some(*after);
+        let [controllers, of_manager] = counts;
         Some(Tape {
             last: self.now.since(begin),
             idle: self.now.max(self.hardware.idle_from()).since(begin),
             leaf: rest,
             notes: notes.iter().map(|(at, entity, what)| (at.since(begin), entity ^ leaf.number(), *what)).collect(),
-            signals: signals.collect(),
-            controllers: self.out.counts.since(&recording.controllers),
-            manager: self.sums.rows[manager.row as usize].counts.since(&recording.manager),
+            calm: Calm::of(&signals),
+            depth_at: signals.iter().filter_map(depth).next_back(),
+            signals,
+            controllers,
+            manager: of_manager,
             done: self.hardware.done().since(&recording.done),
             watch_events: manager.watch_events - recording.watch_events,
             seen: self.apps.iter().enumerate().flat_map(seen).flatten().collect(),
             rounds,
             events: self.sums.events - recording.events,
+            told: Cell::new(0),
         })
     }
 }

@@ -438,7 +438,7 @@ impl Simulation<'_> {
             if self.now >= deadline {
                 return Ending::TimedOut;
             }
-            if let Some(ending) = self.look(until) {
+            if let Some(ending) = self.queue.next_at().and_then(|next| self.look(next)) {
                 return ending;
             }
             if self.sums.events >= told {
@@ -450,13 +450,18 @@ impl Simulation<'_> {
             if !self.step() {
                 return Ending::Stuck;
             }
+            if let Some(ending) = self.folds.ending.take() {
+                return ending;
+            }
         }
     }
 
-    /// Whether it is at an end that needs no timeout: looked for at its own times, not at those of events.
-    fn look(&mut self, until: Time) -> Option<Ending> {
-        while self.queue.next_at().is_some_and(|next| next > self.ends.next()) {
+    /// Whether it is at an end that needs no timeout before the next thing happens: looked for at its own times, not at those of
+    /// events.
+    fn look(&mut self, next: Time) -> Option<Ending> {
+        while next > self.ends.next() {
             let at = self.ends.next();
+            let until = self.moment(self.ground.scenario.run.duration);
             let played = self.next_change >= self.part.changes.len() && self.writing == 0 && at >= until;
             let ending = self.ends.look(at, || self.ledger.progress(), played);
             if ending.is_some() {

@@ -3,8 +3,9 @@
 //! In: a part of one leaf that is about to begin. Out: the part as it is when its first changes are done and it rests, with
 //! everything told that led there: counts, transitions, what whoever measures has to hear.
 //!
-//! Why it is exact. A part has a clock of its own that begins with its first change, so leaves whose first changes are the
-//! same, and reach them at the same times of that clock, do the same until something is drawn. Where every delay is fixed
+//! Why it is exact. A part has a clock of its own that stands the same when the hub has stored its first change, so leaves
+//! whose first changes are the same, and reach them at the same times of that clock, do the same until something is drawn; how
+//! long the hub took is told as it was. Where every delay is fixed
 //! only intervals are: of Flux's next passes and of managers' next looks, which come later. They are drawn anew for each leaf from
 //! its own seed; where the soonest of them could come before the leaf rests, the opening is not kept. What is called by its
 //! cluster's name is renamed; apps that differ by more than their names begin on their own.
@@ -44,7 +45,7 @@ type First = (Time, u32, ChangeKind, Target);
 /// time, the watch events that it and the hub had, calls without a price, events.
 #[derive(Debug)]
 struct Sum {
-    counts: [Counts; 4],
+    counts: [Vec<(u32, u64)>; 4],
     numbers: [u64; 5],
 }
 
@@ -55,9 +56,9 @@ struct Opening {
     now: Time,
     notes: Vec<(Time, u64, u64)>,
     heard: Vec<(Time, Heard)>,
-    /// What was added to a [`Sum`].
-    counts: [Vec<(u32, u64)>; 4],
-    numbers: [u64; 5],
+    sum: Sum,
+    /// When its first changes were intended.
+    intended: Time,
     objects: [(u64, u64); 2],
     hardware: Hardware,
     leaf: Leaf,
@@ -83,7 +84,7 @@ pub(super) struct Openings {
 #[derive(Debug)]
 struct Recording {
     key: Vec<First>,
-    before: Sum,
+    numbers: [u64; 5],
     heard: Vec<(Time, Heard)>,
 }
 
@@ -108,6 +109,11 @@ impl Openings {
         }
     }
 
+    /// One that is being played stays unknown; whether there was any.
+    pub(super) fn forget(&mut self) -> bool {
+        self.recording.take().is_some()
+    }
+
     /// Whether one is being played.
     pub(super) const fn is_recording(&self) -> bool {
         self.recording.is_some()
@@ -117,7 +123,6 @@ impl Openings {
 impl Simulation<'_> {
     /// A part begins: at once it rests for the first time, if one like it was played before.
     pub(super) fn open(&mut self) {
-        self.openings.recording = None;
         if !self.openings.on || self.parts_have_commits() {
             return;
         }
@@ -144,20 +149,24 @@ impl Simulation<'_> {
             }
             Some(None) => {}
             None if self.openings.known.len() < OPENINGS => {
-                let before = self.sum_so_far();
-                self.openings.recording = Some(Box::new(Recording { key, before, heard: Vec::new() }));
+                let numbers = self.numbers_so_far();
+                self.tables().into_iter().for_each(Counts::listen);
+                self.openings.recording = Some(Box::new(Recording { key, numbers, heard: Vec::new() }));
                 self.out.notes = Some(Vec::new());
             }
             None => {}
         }
     }
 
-    fn sum_so_far(&self) -> Sum {
-        let (sums, row) = (&self.sums, self.managers[0].row as usize);
-        Sum {
-            counts: [&self.out.counts, &sums.rows[row].counts, &sums.above.counts, &sums.harness].map(Counts::clone),
-            numbers: [sums.above.cpu.0, sums.above.watch_events, sums.hub_events, self.out.unpriced, sums.events],
-        }
+    /// Calls of the leaf's controllers, of its manager, of the management cluster, of the harness.
+    pub(super) fn tables(&mut self) -> [&mut Counts; 4] {
+        let (Sums { rows, above, harness, .. }, row) = (&mut self.sums, self.managers[0].row as usize);
+        [&mut self.out.counts, &mut rows[row].counts, &mut above.counts, harness]
+    }
+
+    const fn numbers_so_far(&self) -> [u64; 5] {
+        let sums = &self.sums;
+        [sums.above.cpu.0, sums.above.watch_events, sums.hub_events, self.out.unpriced, sums.events]
     }
 
     /// After an event: whether the opening that is being played has come to its end.
@@ -166,13 +175,18 @@ impl Simulation<'_> {
             return;
         }
         let (Some(recording), notes) = (self.openings.recording.take(), self.out.notes.take()) else { return };
-        let opening = self.opening(recording.before, recording.key.len(), recording.heard, notes.unwrap_or_default());
+        let now = self.numbers_so_far();
+        let sum = Sum {
+            counts: self.tables().map(Counts::heard),
+            numbers: std::array::from_fn(|n| now[n] - recording.numbers[n]),
+        };
+        let opening = self.opening(sum, recording.key.len(), recording.heard, notes.unwrap_or_default());
         self.openings.known.insert(recording.key, opening.map(Rc::new));
     }
 
     fn opening(
         &self,
-        before: Sum,
+        sum: Sum,
         changes: usize,
         heard: Vec<(Time, Heard)>,
         notes: Vec<(Time, u64, u64)>,
@@ -192,18 +206,17 @@ impl Simulation<'_> {
         if !whole || stored != changes {
             return None;
         }
-        let (now, number) = (self.sum_so_far(), self.leaves[0].number());
+        let number = self.leaves[0].number();
         let apps = self.apps.len() as u64;
         // Of Applications the number within the part, of a leaf's objects that within the leaf.
         let local = |entity: u64| if entity >> 60 == 0 { entity % apps } else { entity ^ number };
-        let since = |n: usize| now.counts[n].since(&before.counts[n]);
         Some(Opening {
             changes,
             now: self.now,
             notes: notes.into_iter().map(|(at, entity, what)| (at, local(entity), what)).collect(),
             heard,
-            counts: [since(0), since(1), since(2), since(3)],
-            numbers: std::array::from_fn(|n| now.numbers[n] - before.numbers[n]),
+            sum,
+            intended: self.moment(self.change_of(0).at),
             objects: [self.hub_objects, self.out.objects],
             hardware: self.hardware.clone(),
             // Copied as it is to see that it can be.
@@ -256,19 +269,19 @@ impl Simulation<'_> {
             };
             self.out.note(*at, ours, *what);
         }
-        let Sums { rows, above, harness, hub_events, events, folded, .. } = &mut self.sums;
-        let tables = [&mut self.out.counts, &mut rows[row as usize].counts, &mut above.counts, harness];
-        tables.into_iter().zip(&opening.counts).for_each(|(table, more)| table.add_again(more));
+        self.tables().into_iter().zip(&opening.sum.counts).for_each(|(table, more)| table.add_again(more, 1));
+        let Sums { above, hub_events, events, folded, .. } = &mut self.sums;
         let numbers = [&mut above.cpu.0, &mut above.watch_events, hub_events, &mut self.out.unpriced, events];
-        numbers.into_iter().zip(opening.numbers).for_each(|(number, more)| *number += more);
+        numbers.into_iter().zip(opening.sum.numbers).for_each(|(number, more)| *number += more);
         *folded += 1;
+        let intended = self.moment(self.change_of(0).at);
         for (now, what) in &opening.heard {
-            self.ledger.advance(*now);
+            self.ledger.advance(if *now == opening.intended { intended } else { *now });
             match *what {
                 Heard::Intended(change) => {
-                    self.ledger.intend(change);
+                    self.ledger.intend(Change { intended, ..change });
                 }
-                Heard::Sent(id, at) => self.ledger.sent(id, at),
+                Heard::Sent(id, at) => self.ledger.sent(id, intended + at.since(opening.intended)),
                 Heard::Stored(id, generation) => self.ledger.stored(id, generation),
                 Heard::Signal(signal) => self.ledger.take(signal.again(signal.at(), row)),
             }

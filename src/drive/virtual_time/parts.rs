@@ -38,7 +38,9 @@ pub(super) struct Parts {
     pub(super) commits: Vec<(Time, AddonId)>,
     /// Hub and spoke: when the hub has stored each change, by the world's numbers.
     stored: Vec<Time>,
-    /// CPU time that this takes.
+    /// The longest that this took.
+    pub(super) storing_max: Span,
+    /// CPU time that it takes.
     pub(super) hub_spent: Span,
 }
 
@@ -91,6 +93,12 @@ impl Parts {
             changes,
             change_starts,
             commits: commits(world),
+            storing_max: stored
+                .iter()
+                .zip(all)
+                .map(|(at, change)| at.since(Time(0) + change.at))
+                .max()
+                .unwrap_or_default(),
             stored,
             hub_spent,
         }

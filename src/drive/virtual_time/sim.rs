@@ -25,7 +25,7 @@ use crate::model::trouble::Troubles;
 use crate::reconcile::{Health, Rules, Slot, TokenBucket};
 use crate::scenario::{Action, Step};
 use crate::seed::Seed;
-use crate::units::{Span, Time};
+use crate::units::{Offset, Span, Time};
 
 /// See the module head.
 #[derive(Debug)]
@@ -74,8 +74,8 @@ pub(super) struct Simulation<'a> {
     pub(super) on_the_way: u64,
     pub(super) folds: Folds,
     pub(super) openings: Openings,
-    /// When the clock of this part begins.
-    pub(super) origin: Span,
+    /// The clock of this part beside that of the run.
+    pub(super) clock: Offset,
     pub(super) ends: Ends,
     /// What all parts so far add up to.
     pub(super) sums: Sums,
@@ -131,7 +131,7 @@ impl<'a> Simulation<'a> {
         Self {
             openings: Openings::new(scenario, folds.is_on()),
             folds,
-            origin: Span::ZERO,
+            clock: Offset::default(),
             shapes: Shapes::new(world, &manager.flux_api, manager.behaviour),
             rules: Rules { behaviour: manager.behaviour, client_cache: manager.client_cache },
             queue: Queue::new(options.engine),
@@ -157,7 +157,7 @@ impl<'a> Simulation<'a> {
             next_change: 0,
             writing: 0,
             on_the_way: 0,
-            ends: Ends::new(scenario, Span::ZERO),
+            ends: Ends::new(scenario, Offset::default()),
             sums: Sums::new(parts.rows()),
             ledger: Ledger::new(Plan {
                 apps: 0,
@@ -181,8 +181,8 @@ impl<'a> Simulation<'a> {
         let manager = &scenario.manager;
         let addons = u32::try_from(world.addons().len()).unwrap_or(u32::MAX);
         self.part = part;
-        self.origin = self.beginning();
-        self.out.origin = self.origin;
+        self.clock = self.clock_of_part();
+        self.out.clock = self.clock;
         self.now = Time(0);
         self.queue.clear();
         self.woken.clear();
@@ -220,42 +220,46 @@ impl<'a> Simulation<'a> {
         self.managers.extend(managers);
         self.hub_objects = (0, 0);
         (self.next_change, self.writing) = (0, 0);
-        self.ends = Ends::new(scenario, self.origin);
+        self.ends = Ends::new(scenario, self.clock);
         let all = world.changes();
         let of = |n: &u32| Some(all[*n as usize]).filter(|change| change.kind == fleet::ChangeKind::Install);
         let install = part.changes.iter().filter_map(of);
         let install = install.map(|change| AppId(self.parts.local(change.app)));
-        self.ledger.begin_part(number, part.apps(), install, self.origin);
+        self.ledger.begin_part(number, part.apps(), install, self.clock);
         self.heard.clear();
         self.heard.resize(leaves + 1, Time(0));
         self.troubles = Troubles::new(seed, leaves);
         self.schedule_faults();
         ground.flux.catalogue.rewind();
         for (n, (at, _)) in (0..).zip(&self.parts.commits) {
-            self.queue.push(*at - self.origin, Event::Commit { n });
+            self.queue.push(self.clock.to_part(*at), Event::Commit { n });
         }
         self.schedule_change();
         self.open();
     }
 
-    /// When the clock of a part begins: that of a leaf with its first change, so that what leaves do can be compared. Faults
-    /// come at times of the run.
-    fn beginning(&self) -> Span {
+    /// The clock of a part. That of a leaf stands the same whenever its first change is on the hub, so that what leaves do can
+    /// be compared. Faults come at times of the run.
+    fn clock_of_part(&self) -> Offset {
         let fault = |step: &Step| matches!(step.action, Action::Fault { .. } | Action::Trouble { .. });
         if !self.parts.on_leaves() || self.ground.scenario.timeline.iter().any(fault) {
-            return Span::ZERO;
+            return Offset::default();
         }
-        self.part.changes.first().map_or(Span::ZERO, |_| self.change_of(0).at)
+        let first = self.part.changes.first();
+        first.map_or(Offset::default(), |first| Offset {
+            later: self.parts.stored(*first).since(Time(0)),
+            earlier: self.parts.storing_max,
+        })
     }
 
     /// A time of the run on the clock of this part.
     pub(super) fn moment(&self, of_run: Span) -> Time {
-        Time(0) + of_run - self.origin
+        self.clock.to_part(Time(0) + of_run)
     }
 
     /// How much time has passed since the run began.
     pub(super) fn passed(&self) -> Span {
-        self.now.since(Time(0)) + self.origin
+        self.clock.to_run(self.now).since(Time(0))
     }
 
     /// Whether sources get commits.
@@ -298,7 +302,7 @@ impl<'a> Simulation<'a> {
 
     /// When the hub of all leaves has stored a change of this part.
     pub(super) fn stored(&self, index: u32) -> Time {
-        self.parts.stored(self.part.changes[index as usize]) - self.origin
+        self.clock.to_part(self.parts.stored(self.part.changes[index as usize]))
     }
 
     /// The number of an app within this part.
@@ -397,7 +401,7 @@ impl<'a> Simulation<'a> {
         let run = &self.ground.scenario.run;
         let change =
             self.part.changes.get(self.next_change).map(|n| self.moment(self.ground.world.changes()[*n as usize].at));
-        let commit = self.parts.commits.iter().map(|(at, _)| *at - self.origin).find(|at| *at >= self.now);
+        let commit = self.parts.commits.iter().map(|(at, _)| self.clock.to_part(*at)).find(|at| *at >= self.now);
         let ends = [run.duration, run.timeout].map(|span| self.moment(span)).into_iter().filter(|at| *at > self.now);
         ends.chain(change).chain(commit).min().unwrap_or(self.now)
     }
@@ -533,6 +537,7 @@ impl<'a> Simulation<'a> {
     /// The part ended: what it came to is added to that of the parts before.
     pub(super) fn end(&mut self, ending: &Ending, state: bool) {
         let part = self.part;
+        self.end_folding();
         self.ledger.close_part(self.now, |app| part.app(app.0));
         self.sums.ended(ending, self.passed());
         self.sums.objects[0] += self.hub_objects.1;

@@ -21,12 +21,14 @@ const CODES: [u16; 7] = [200, 201, 404, 409, 422, 429, 0];
 pub(super) struct Counts {
     kinds: usize,
     table: Vec<u64>,
+    /// Places counted up since somebody wanted to have them.
+    log: Option<Vec<u32>>,
 }
 
 impl Counts {
     pub(super) fn new() -> Self {
         let kinds = Kind::all().count();
-        Self { kinds, table: vec![0; 2 * VERBS.len() * kinds * 4 * CODES.len()] }
+        Self { kinds, table: vec![0; 2 * VERBS.len() * kinds * 4 * CODES.len()], log: None }
     }
 
     /// Counts a call.
@@ -37,19 +39,29 @@ impl Counts {
     pub(super) fn add_key(&mut self, target: Target, verb: Verb, kind: Kind, flags: (bool, bool), code: u16) {
         let code = CODES.iter().position(|c| *c == code).unwrap_or(CODES.len() - 1);
         let row = (usize::from(target == Target::Leaf) * VERBS.len() + verb as usize) * self.kinds + kind.index();
-        self.table[(row * 4 + usize::from(flags.0) * 2 + usize::from(flags.1)) * CODES.len() + code] += 1;
+        let place = (row * 4 + usize::from(flags.0) * 2 + usize::from(flags.1)) * CODES.len() + code;
+        self.table[place] += 1;
+        if let Some(log) = &mut self.log {
+            log.push(u32::try_from(place).unwrap_or(u32::MAX));
+        }
     }
 
-    /// What was counted since it was `before`: places of the table, and how much each grew.
-    pub(super) fn since(&self, before: &Self) -> Vec<(u32, u64)> {
-        let grown = (0_u32..).zip(self.table.iter().zip(&before.table)).filter(|(_, (now, before))| now != before);
-        grown.map(|(place, (now, before))| (place, now - before)).collect()
+    /// Keeps what is counted from now on.
+    pub(super) fn listen(&mut self) {
+        self.log = Some(Vec::new());
     }
 
-    /// Counts the same again.
-    pub(super) fn add_again(&mut self, grown: &[(u32, u64)]) {
+    /// What was counted since somebody listened: places of the table, and how much each grew.
+    pub(super) fn heard(&mut self) -> Vec<(u32, u64)> {
+        let mut places = self.log.take().unwrap_or_default();
+        places.sort_unstable();
+        places.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)).collect()
+    }
+
+    /// Counts the same again, so many times.
+    pub(super) fn add_again(&mut self, grown: &[(u32, u64)], times: u64) {
         for (place, count) in grown {
-            self.table[*place as usize] += count;
+            self.table[*place as usize] += count * times;
         }
     }
 

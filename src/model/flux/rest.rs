@@ -45,6 +45,12 @@ impl Controllers {
         self.objects.iter().filter_map(|(slot, object)| Some((slot, object.queue.due?)))
     }
 
+    /// When one of them is.
+    #[must_use]
+    pub fn due_of(&self, slot: Slot) -> Option<Time> {
+        self.objects.get(slot)?.queue.due
+    }
+
     /// How many draws an object took.
     #[must_use]
     pub fn draws(&self, slot: Slot) -> u64 {

@@ -27,7 +27,7 @@ use crate::model::flux::{
 use crate::model::workload::{self, Deployment, Workloads};
 use crate::reconcile::Slot;
 use crate::scenario::DriftKind;
-use crate::units::{Span, Time};
+use crate::units::{Offset, Time};
 use object::{Head, Stored};
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -47,8 +47,8 @@ pub(super) struct Out {
     /// Of those, the deployment controller's, which have no price.
     pub(super) unpriced: u64,
     pub(super) digest: Digest,
-    /// When the clock of the part begins on which transitions are timed.
-    pub(super) origin: Span,
+    /// The clock of the part on which transitions are timed.
+    pub(super) clock: Offset,
     /// Transitions since somebody wanted to have them.
     pub(super) notes: Option<Vec<(Time, u64, u64)>>,
     /// Objects in the stores of all leaves, now and at their most.
@@ -64,7 +64,7 @@ impl Out {
             counts: Counts::new(),
             unpriced: 0,
             digest: Digest::default(),
-            origin: Span::ZERO,
+            clock: Offset::default(),
             notes: None,
             objects: (0, 0),
         }
@@ -72,7 +72,7 @@ impl Out {
 
     /// At this time this entity became that.
     pub(super) fn note(&mut self, at: Time, entity: u64, what: u64) {
-        self.digest.note(at + self.origin, entity, what);
+        self.digest.note(self.clock.to_run(at), entity, what);
         if let Some(notes) = &mut self.notes {
             notes.push((at, entity, what));
         }
