@@ -16,6 +16,7 @@ use crate::seed::Seed;
 use crate::units::{Span, Time};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 /// An API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub enum Site {
 /// See the module head.
 #[derive(Clone, Debug)]
 pub struct Hardware {
-    model: Model,
+    model: Arc<Model>,
     seed: Seed,
     host: Option<Host>,
     hub: Cpu,
@@ -58,8 +59,10 @@ pub struct Done {
     pub leaf: Span,
     /// The same of the manager.
     pub manager: Span,
-    /// Calls answered.
-    pub served: u64,
+    /// The same of the hub's server.
+    pub hub: Span,
+    /// Calls answered, by the hub and by clusters.
+    pub served: [u64; 2],
 }
 
 impl Done {
@@ -70,7 +73,8 @@ impl Done {
         Self {
             leaf: span(self.leaf, before.leaf),
             manager: span(self.manager, before.manager),
-            served: self.served - before.served,
+            hub: span(self.hub, before.hub),
+            served: std::array::from_fn(|n| self.served[n] - before.served[n]),
         }
     }
 }
@@ -98,7 +102,7 @@ pub struct Used {
 impl Hardware {
     /// For a hub with managers and clusters in these regions.
     #[must_use]
-    pub fn new<'a>(model: &Model, seed: Seed, managers: u32, regions: impl Iterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(model: &Arc<Model>, seed: Seed, managers: u32, regions: impl Iterator<Item = &'a str>) -> Self {
         let network = &model.network;
         let ways: Vec<Way> = std::iter::once(network.way).chain(network.regions.iter().map(|(_, way)| *way)).collect();
         let of = |region: &str| network.regions.iter().position(|(name, _)| name == region).map_or(0, |at| at + 1);
@@ -123,13 +127,13 @@ impl Hardware {
             pipes: vec![[Time(0); 2]; if limited { clusters + 1 } else { 0 }],
             sent: 0,
             served: [0; 2],
-            model: model.clone(),
+            model: Arc::clone(model),
         }
     }
 
     /// What it was made from.
     #[must_use]
-    pub const fn model(&self) -> &Model {
+    pub fn model(&self) -> &Model {
         &self.model
     }
 
@@ -259,12 +263,15 @@ impl Hardware {
     #[must_use]
     pub fn done(&self) -> Done {
         let busy = |cpus: &[Cpu]| cpus.first().map_or(Span::ZERO, Cpu::busy);
-        Done { leaf: busy(&self.leaves), manager: busy(&self.managers), served: self.served[1] }
+        Done { leaf: busy(&self.leaves), manager: busy(&self.managers), hub: self.hub.busy(), served: self.served }
     }
 
     /// They did so much more, so many times, and are done with it.
     pub fn did(&mut self, more: &Done, times: u64) {
-        self.served[1] += more.served * times;
+        for (served, more) in self.served.iter_mut().zip(more.served) {
+            *served += more * times;
+        }
+        self.hub.was_busy(Span(more.hub.0 * times));
         for (cpus, busy) in [(&mut self.leaves, more.leaf), (&mut self.managers, more.manager)] {
             if let Some(cpu) = cpus.first_mut() {
                 cpu.was_busy(Span(busy.0 * times));
@@ -277,6 +284,12 @@ impl Hardware {
     pub fn idle_from(&self) -> Time {
         let idle = |cpus: &[Cpu]| cpus.first().map_or(Time(0), Cpu::idle_from);
         idle(&self.leaves).max(idle(&self.managers))
+    }
+
+    /// From when on the hub's server is idle as well.
+    #[must_use]
+    pub fn all_idle_from(&self) -> Time {
+        self.idle_from().max(self.hub.idle_from())
     }
 
     /// CPU time of the hub's API server, of those of all clusters, of all their Flux controllers after so many calls.
@@ -394,7 +407,7 @@ mod tests {
     fn hardware(change: impl FnOnce(&mut Model)) -> Hardware {
         let mut model = Model::default();
         change(&mut model);
-        Hardware::new(&model, Seed::new(1), 1, ["eu", "us"].into_iter())
+        Hardware::new(&Arc::new(model), Seed::new(1), 1, ["eu", "us"].into_iter())
     }
 
     const MS: u64 = 1_000_000;

@@ -12,6 +12,7 @@ use crate::units::Time;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A call of kube-controller-manager.
@@ -124,6 +125,13 @@ struct Known {
     draws: u64,
 }
 
+/// Rollouts between two moments of rest.
+#[derive(Debug)]
+pub struct Rollouts {
+    begin: Time,
+    ended: Vec<(usize, Known, u64)>,
+}
+
 /// The Deployments of one cluster.
 #[derive(Clone, Debug)]
 pub struct Workloads {
@@ -161,6 +169,45 @@ impl Workloads {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+
+    /// Everything that decides what comes next but times and draws.
+    pub fn fingerprint(&self, hash: &mut impl Hasher) {
+        for known in &self.table {
+            let known = known.as_ref().map(|k| (k.seen.generation, k.seen.replicas, k.seen.template, k.set));
+            known.hash(hash);
+        }
+    }
+
+    /// What is known of Deployments and how often each drew.
+    #[must_use]
+    pub fn draws(&self) -> Vec<u64> {
+        self.table.iter().map(|known| known.as_ref().map_or(0, |known| known.draws)).collect()
+    }
+
+    /// Rollouts that ended between two moments of rest: of Deployments that had drawn so often before, on a clock that began at
+    /// `begin`; `None` if a Deployment came or went.
+    #[must_use]
+    pub fn course(&self, before: &[u64], begin: Time) -> Option<Rollouts> {
+        if self.table.len() != before.len() {
+            return None;
+        }
+        let drawn = self.table.iter().zip(before).enumerate();
+        let drawn = drawn.filter_map(|(n, (known, before))| {
+            let known = known.as_ref().filter(|known| known.draws != *before)?;
+            Some((n, known.clone(), known.draws - before))
+        });
+        Some(Rollouts { begin, ended: drawn.collect() })
+    }
+
+    /// The same rollouts from `begin` on.
+    pub fn take(&mut self, rollouts: &Rollouts, begin: Time) {
+        for (n, ended, draws) in &rollouts.ended {
+            if let Some(Some(known)) = self.table.get_mut(*n) {
+                let draws = known.draws + draws;
+                *known = Known { due: ended.due.map(|due| begin + due.since(rollouts.begin)), draws, ..ended.clone() };
+            }
+        }
     }
 
     /// A Deployment appeared or changed. Its status is the machine's own: only a new generation counts.

@@ -66,17 +66,19 @@ fn bad_cell(bad: BadCell) -> Failure {
 struct Play<'a> {
     cell: &'a Cell,
     folder: PathBuf,
+    clusters: u32,
     /// It is there already.
     done: bool,
 }
 
 /// The folder of a combination: that of its complete result, or of the next attempt.
 fn place<'a>(out: &Path, cell: &'a Cell, made: &Scenario, args: &Args) -> Result<Play<'a>, Failure> {
+    let clusters = made.fleet.clusters;
     for attempt in 1..=ATTEMPTS {
         let name = if attempt == 1 { cell.name.clone() } else { format!("{}~{attempt}", cell.name) };
         let folder = out.join(name);
         if !folder.exists() {
-            return Ok(Play { cell, folder, done: false });
+            return Ok(Play { cell, folder, clusters, done: false });
         }
         let Ok(Stored { record, .. }) = record::load(&folder) else { continue };
         if record.status != Status::Complete {
@@ -89,14 +91,18 @@ fn place<'a>(out: &Path, cell: &'a Cell, made: &Scenario, args: &Args) -> Result
                 folder.display()
             )));
         }
-        return Ok(Play { cell, folder, done: true });
+        return Ok(Play { cell, folder, clusters, done: true });
     }
     Err(Failure::environment(miette::miette!("{} attempts at {} failed: see why first", ATTEMPTS, cell.name)))
 }
 
-/// Runs what is missing: live runs one after the other, for they share the machine; simulated ones on all cores.
+/// Runs what is missing: live runs one after the other, for they share the machine; simulated ones on all cores, the largest
+/// first, so that none of them is left to one core at the end.
 fn play(file: &str, plays: &[Play<'_>], args: &Args) -> Result<(), Failure> {
-    let missing: Vec<&Play<'_>> = plays.iter().filter(|play| !play.done).collect();
+    let mut missing: Vec<&Play<'_>> = plays.iter().filter(|play| !play.done).collect();
+    if args.clock == ClockArg::Virtual {
+        missing.sort_by_key(|play| std::cmp::Reverse(play.clusters));
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = if args.clock == ClockArg::Virtual { args.jobs.unwrap_or(cores) } else { 1 };
     let next = std::sync::atomic::AtomicUsize::new(0);

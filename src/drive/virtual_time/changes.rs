@@ -35,9 +35,9 @@ impl Simulation<'_> {
         let index = u32::try_from(self.next_change).unwrap_or(u32::MAX);
         self.next_change += 1;
         let change = self.change_of(index);
-        let intent = Intent { world: self.ground.world, catalogue: &self.ground.flux.catalogue, epoch: Time(0) };
         let (app, intended) = (AppId(self.local(change.app)), self.moment(change.at));
-        let id = self.intend(crate::measure::Change { app, intended, ..intent.of(change) });
+        let intent = self.intent(change);
+        let id = self.intend(crate::measure::Change { app, intended, ..intent });
         let sent = self.now + self.hardware.lag();
         self.sent(id, sent);
         if matches!(change.kind, ChangeKind::Commit { .. }) {
@@ -53,6 +53,19 @@ impl Simulation<'_> {
             }
         }
         self.schedule_change();
+    }
+
+    /// What a change must bring about. Rendering a source and its revision takes 10 us; apps that differ by their names alone
+    /// want the same.
+    fn intent(&mut self, change: Change) -> crate::measure::Change {
+        let world = self.ground.world;
+        let intent = Intent { world, catalogue: &self.ground.flux.catalogue, epoch: Time(0) };
+        let of_spec = matches!(change.kind, ChangeKind::Install | ChangeKind::Upgrade | ChangeKind::Scale);
+        if !of_spec || !self.shapes.is_shared(world, change.app, change.target) {
+            return intent.of(change);
+        }
+        let key = (world.addon_of(change.app), change.target, std::mem::discriminant(&change.kind));
+        *self.intents.entry(key).or_insert_with(|| intent.of(change))
     }
 
     /// A server works on a call of the harness. The harness is of a higher priority than managers, and never told to wait.

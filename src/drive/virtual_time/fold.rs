@@ -37,7 +37,7 @@ use std::rc::Rc;
 
 /// What ends a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Trigger {
+pub(super) enum Trigger {
     /// A Flux object is due.
     Object(FluxSlot),
     /// An app is to be looked at again.
@@ -75,8 +75,8 @@ struct Tape {
 
 /// A timer of a leaf at rest.
 #[derive(Clone, Copy, Debug)]
-struct Alarm {
-    at: Time,
+pub(super) struct Alarm {
+    pub(super) at: Time,
     what: Trigger,
 }
 
@@ -176,7 +176,7 @@ impl Folds {
 }
 
 /// The first of some timers and when anything else comes, another of them or what is given.
-fn next(alarms: &[Alarm], given: Time) -> Option<(Alarm, Time)> {
+pub(super) fn next(alarms: &[Alarm], given: Time) -> Option<(Alarm, Time)> {
     let (mut first, mut horizon) = (*alarms.first()?, given);
     for alarm in &alarms[1..] {
         if alarm.at < first.at {
@@ -218,12 +218,12 @@ impl Simulation<'_> {
     }
 
     /// The length of the queue was told so lately that it would not be told again.
-    fn is_depth_told(&self, now: Time) -> bool {
+    pub(super) fn is_depth_told(&self, now: Time) -> bool {
         self.managers[0].depth_at.is_some_and(|at| now.since(at) < DEPTH_EVERY)
     }
 
     /// All timers of the leaf and its manager.
-    fn set_alarms(&self, alarms: &mut Vec<Alarm>) {
+    pub(super) fn set_alarms(&self, alarms: &mut Vec<Alarm>) {
         alarms.clear();
         let objects = self.leaves[0].controllers.due();
         alarms.extend(objects.map(|(slot, at)| Alarm { at, what: Trigger::Object(slot) }));
@@ -310,7 +310,7 @@ impl Simulation<'_> {
     }
 
     /// A number for everything that decides what follows a trigger.
-    fn state_of_rest(&mut self) -> u64 {
+    pub(super) fn state_of_rest(&mut self) -> u64 {
         if let Some(known) = self.folds.state {
             return known;
         }
@@ -373,7 +373,8 @@ impl Simulation<'_> {
 
     /// The part ended: what is recorded stays unknown, and what was told is added up.
     pub(super) fn end_folding(&mut self) {
-        if self.openings.forget() | self.folds.recording.take().is_some() {
+        self.openings.forget();
+        if self.listening.take().is_some() | self.folds.recording.take().is_some() {
             self.tables().into_iter().for_each(|table| drop(table.heard()));
             self.out.notes = None;
         }

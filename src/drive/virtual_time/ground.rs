@@ -7,7 +7,7 @@ use crate::fleet::World;
 use crate::ids::AddonId;
 use crate::model::flux;
 use crate::model::flux::Revision;
-use crate::scenario::Scenario;
+use crate::scenario::{Model, Scenario};
 use std::sync::Arc;
 
 /// See the module head.
@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(super) struct Ground<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) world: &'a World,
+    pub(super) model: Arc<Model>,
     /// Sources and settings of the Flux controllers; commits are told to it.
     pub(super) flux: flux::World,
     /// What the API server says of each kind, by [`Kind::index`].
@@ -65,6 +66,7 @@ impl<'a> Ground<'a> {
             revisions,
             scenario,
             world,
+            model: Arc::new(scenario.model.clone()),
             flux,
             resources: Kind::all().map(resource).collect(),
             namespaces: world.addons().iter().map(|addon| addon.namespace.as_str().into()).collect(),

@@ -151,6 +151,27 @@ impl Managed {
         }
     }
 
+    /// An app that went through the same as this one, which was as `own` before: times from `from.0` on are times from
+    /// `from.1` on, versions above `above.0` are as far above `above.1`; what is older is its own.
+    pub(super) fn again(&self, own: &Self, from: (Time, Time), above: (u64, u64)) -> Self {
+        let moved = |at: Option<Time>, own: Option<Time>| match at {
+            Some(at) if at >= from.0 => Some(from.1 + at.since(from.0)),
+            Some(_) => own,
+            None => None,
+        };
+        let mut again = self.clone();
+        again.name.clone_from(&own.name);
+        again.app.detail_since = moved(self.app.detail_since, own.app.detail_since);
+        again.app.synced_at = moved(self.app.synced_at, own.app.synced_at);
+        for (shown, own) in again.cached.iter_mut().zip(&own.cached) {
+            if let Some(shown) = shown {
+                let before = own.map_or(shown.version, |own| own.version);
+                shown.version = if shown.version > above.0 { above.1 + (shown.version - above.0) } else { before };
+            }
+        }
+        again
+    }
+
     /// It exists and has the Flux subsystem.
     pub(super) fn is_ours(&self) -> bool {
         self.known && self.app.mode != Mode::Ordinary

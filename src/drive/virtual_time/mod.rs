@@ -39,6 +39,7 @@
 
 mod argo;
 mod changes;
+mod course;
 mod digest;
 mod ends;
 mod event;
@@ -58,6 +59,7 @@ mod sim;
 mod spoke;
 mod sums;
 mod tally;
+mod telling;
 mod used;
 
 #[cfg(test)]

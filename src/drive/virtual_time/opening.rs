@@ -16,47 +16,25 @@ use super::fold::fixed;
 use super::hub::Application;
 use super::leaf::Leaf;
 use super::manager::{Managed, Manager, Watches};
-use super::sim::{Simulation, change_id};
+use super::sim::Simulation;
 use super::spoke::Report;
-use super::sums::Sums;
-use super::tally::Counts;
+use super::telling::Telling;
 use crate::fleet::{ChangeKind, Target};
-use crate::ids::ChangeId;
-use crate::measure::{Change, Signal};
 use crate::model::hardware::Hardware;
 use crate::scenario::Scenario;
 use crate::units::{Span, Time};
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
-/// What whoever measures hears.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Heard {
-    Intended(Change),
-    Sent(ChangeId, Time),
-    Stored(ChangeId, u64),
-    Signal(Signal),
-}
-
 /// A first change: when its leaf hears of it, what it is.
 type First = (Time, u32, ChangeKind, Target);
-
-/// What is summed up: calls of the leaf's controllers, of its manager, of the management cluster, of the harness; its CPU
-/// time, the watch events that it and the hub had, calls without a price, events.
-#[derive(Debug)]
-struct Sum {
-    counts: [Vec<(u32, u64)>; 4],
-    numbers: [u64; 5],
-}
 
 /// A leaf at rest for the first time, and how it came there.
 #[derive(Debug)]
 struct Opening {
     changes: usize,
     now: Time,
-    notes: Vec<(Time, u64, u64)>,
-    heard: Vec<(Time, Heard)>,
-    sum: Sum,
+    telling: Telling,
     /// When its first changes were intended.
     intended: Time,
     objects: [(u64, u64); 2],
@@ -78,14 +56,8 @@ const OPENINGS: usize = 256;
 pub(super) struct Openings {
     on: bool,
     known: FxHashMap<Vec<First>, Option<Rc<Opening>>>,
-    recording: Option<Box<Recording>>,
-}
-
-#[derive(Debug)]
-struct Recording {
-    key: Vec<First>,
-    numbers: [u64; 5],
-    heard: Vec<(Time, Heard)>,
+    /// The first changes of the one that is being played.
+    recording: Option<Vec<First>>,
 }
 
 impl Openings {
@@ -102,16 +74,14 @@ impl Openings {
         Self { on, known: FxHashMap::default(), recording: None }
     }
 
-    /// Whoever measures hears of something.
-    pub(super) fn hear(&mut self, now: Time, what: Heard) {
-        if let Some(recording) = &mut self.recording {
-            recording.heard.push((now, what));
-        }
+    /// Whether leaves that do the same do so at the same times: nothing but intervals is drawn.
+    pub(super) const fn is_on(&self) -> bool {
+        self.on
     }
 
-    /// One that is being played stays unknown; whether there was any.
-    pub(super) fn forget(&mut self) -> bool {
-        self.recording.take().is_some()
+    /// One that is being played stays unknown.
+    pub(super) fn forget(&mut self) {
+        self.recording = None;
     }
 
     /// Whether one is being played.
@@ -149,24 +119,11 @@ impl Simulation<'_> {
             }
             Some(None) => {}
             None if self.openings.known.len() < OPENINGS => {
-                let numbers = self.numbers_so_far();
-                self.tables().into_iter().for_each(Counts::listen);
-                self.openings.recording = Some(Box::new(Recording { key, numbers, heard: Vec::new() }));
-                self.out.notes = Some(Vec::new());
+                self.openings.recording = Some(key);
+                self.listen();
             }
             None => {}
         }
-    }
-
-    /// Calls of the leaf's controllers, of its manager, of the management cluster, of the harness.
-    pub(super) fn tables(&mut self) -> [&mut Counts; 4] {
-        let (Sums { rows, above, harness, .. }, row) = (&mut self.sums, self.managers[0].row as usize);
-        [&mut self.out.counts, &mut rows[row].counts, &mut above.counts, harness]
-    }
-
-    const fn numbers_so_far(&self) -> [u64; 5] {
-        let sums = &self.sums;
-        [sums.above.cpu.0, sums.above.watch_events, sums.hub_events, self.out.unpriced, sums.events]
     }
 
     /// After an event: whether the opening that is being played has come to its end.
@@ -174,23 +131,12 @@ impl Simulation<'_> {
         if !self.openings.is_recording() || !self.is_quiet() || !self.ledger.is_settled() {
             return;
         }
-        let (Some(recording), notes) = (self.openings.recording.take(), self.out.notes.take()) else { return };
-        let now = self.numbers_so_far();
-        let sum = Sum {
-            counts: self.tables().map(Counts::heard),
-            numbers: std::array::from_fn(|n| now[n] - recording.numbers[n]),
-        };
-        let opening = self.opening(sum, recording.key.len(), recording.heard, notes.unwrap_or_default());
-        self.openings.known.insert(recording.key, opening.map(Rc::new));
+        let (Some(key), Some(telling)) = (self.openings.recording.take(), self.listened()) else { return };
+        let opening = self.opening(telling, key.len());
+        self.openings.known.insert(key, opening.map(Rc::new));
     }
 
-    fn opening(
-        &self,
-        sum: Sum,
-        changes: usize,
-        heard: Vec<(Time, Heard)>,
-        notes: Vec<(Time, u64, u64)>,
-    ) -> Option<Opening> {
+    fn opening(&self, telling: Telling, changes: usize) -> Option<Opening> {
         let idle = self.now.max(self.hardware.idle_from());
         let apps = (0..index(self.apps.len())).zip(&self.apps);
         let queue = &self.managers[0].queue;
@@ -202,25 +148,18 @@ impl Simulation<'_> {
             && self.next_change == changes
             && idle < self.next_given()
             && idle < self.ends.next();
-        let stored = heard.iter().filter(|(_, what)| matches!(what, Heard::Stored(..))).count();
-        if !whole || stored != changes {
+        if !whole || telling.stored() != changes {
             return None;
         }
-        let number = self.leaves[0].number();
-        let apps = self.apps.len() as u64;
-        // Of Applications the number within the part, of a leaf's objects that within the leaf.
-        let local = |entity: u64| if entity >> 60 == 0 { entity % apps } else { entity ^ number };
         Some(Opening {
             changes,
             now: self.now,
-            notes: notes.into_iter().map(|(at, entity, what)| (at, local(entity), what)).collect(),
-            heard,
-            sum,
+            telling,
             intended: self.moment(self.change_of(0).at),
             objects: [self.hub_objects, self.out.objects],
             hardware: self.hardware.clone(),
             // Copied as it is to see that it can be.
-            leaf: self.leaves[0].begun(self.ground, number >> 24, &self.apps, idle)?,
+            leaf: self.leaves[0].begun(self.ground, self.leaves[0].number() >> 24, &self.apps, idle)?,
             apps: self.apps.clone(),
             hub: self.hub.clone(),
             manager: self.managers[0].clone(),
@@ -244,7 +183,8 @@ impl Simulation<'_> {
         }
         let id = self.leaves[0].number() >> 24;
         let Some(leaf) = opening.leaf.begun(self.ground, id, &apps, opening.now) else { return };
-        self.tell_opening(opening, manager.row, leaf.number());
+        let intended = self.moment(self.change_of(0).at);
+        self.tell_again(&opening.telling, (0, opening.intended, intended));
         (self.leaves[0], self.apps, self.managers[0]) = (leaf, apps, manager);
         self.hub.clone_from(&opening.hub);
         self.hardware = opening.hardware.clone();
@@ -257,55 +197,6 @@ impl Simulation<'_> {
         self.schedule_change();
         self.arm_leaf(0);
         self.arm_manager(0);
-    }
-
-    /// What led there.
-    fn tell_opening(&mut self, opening: &Opening, row: u32, number: u64) {
-        for (at, entity, what) in &opening.notes {
-            let ours = if entity >> 60 == 0 {
-                self.part.app(u32::try_from(*entity).unwrap_or(u32::MAX)).0.into()
-            } else {
-                entity ^ number
-            };
-            self.out.note(*at, ours, *what);
-        }
-        self.tables().into_iter().zip(&opening.sum.counts).for_each(|(table, more)| table.add_again(more, 1));
-        let Sums { above, hub_events, events, folded, .. } = &mut self.sums;
-        let numbers = [&mut above.cpu.0, &mut above.watch_events, hub_events, &mut self.out.unpriced, events];
-        numbers.into_iter().zip(opening.sum.numbers).for_each(|(number, more)| *number += more);
-        *folded += 1;
-        let intended = self.moment(self.change_of(0).at);
-        for (now, what) in &opening.heard {
-            self.ledger.advance(if *now == opening.intended { intended } else { *now });
-            match *what {
-                Heard::Intended(change) => {
-                    self.ledger.intend(Change { intended, ..change });
-                }
-                Heard::Sent(id, at) => self.ledger.sent(id, intended + at.since(opening.intended)),
-                Heard::Stored(id, generation) => self.ledger.stored(id, generation),
-                Heard::Signal(signal) => self.ledger.take(signal.again(signal.at(), row)),
-            }
-        }
-        self.ledger.advance(opening.now);
-    }
-
-    /// A change is about to be made.
-    pub(super) fn intend(&mut self, change: Change) -> ChangeId {
-        self.openings.hear(self.now, Heard::Intended(change));
-        self.ledger.intend(change)
-    }
-
-    /// The write of a change left.
-    pub(super) fn sent(&mut self, id: ChangeId, at: Time) {
-        self.openings.hear(self.now, Heard::Sent(id, at));
-        self.ledger.sent(id, at);
-    }
-
-    /// The write of a change was stored.
-    pub(super) fn stored_as(&mut self, change: u32, generation: u64) {
-        let id = change_id(change as usize);
-        self.openings.hear(self.now, Heard::Stored(id, generation));
-        self.ledger.stored(id, generation);
     }
 }
 

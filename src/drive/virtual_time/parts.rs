@@ -215,7 +215,12 @@ pub(super) const fn verb(kind: ChangeKind) -> Option<Verb> {
 
 /// When the hub has stored every change and told the leaf's manager: its cores take them as they come. And the CPU time of it.
 fn stored(scenario: &Scenario, world: &World) -> (Vec<Time>, Span) {
-    let mut hub = Hardware::new(&scenario.model, Seed::new(scenario.run.seed), 0, std::iter::empty());
+    let mut hub = Hardware::new(
+        &std::sync::Arc::new(scenario.model.clone()),
+        Seed::new(scenario.run.seed),
+        0,
+        std::iter::empty(),
+    );
     let mut store = |change: &crate::fleet::Change| {
         let arrives = hub.travel(Site::Hub, Direction::There, Time(0) + change.at, 0);
         verb(change.kind).map_or(arrives, |verb| {

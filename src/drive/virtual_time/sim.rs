@@ -1,23 +1,25 @@
 //! The simulation of one part after another: its hub, its managers, its leaves, and the queue of what happens next.
 
+use super::course::Courses;
 use super::ends::Ends;
-use super::event::Event;
+use super::event::{Event, Stage};
 use super::fold::Folds;
 use super::ground::Ground;
 use super::hub::Application;
 use super::leaf::{Leaf, Out, Shown};
 use super::manager::{Managed, Manager, Round, Watches, watched_kind};
-use super::opening::{Heard, Openings};
+use super::opening::Openings;
 use super::parts::{Part, Parts};
 use super::queue::Queue;
 use super::shape::Shapes;
 use super::spoke::Report;
 use super::sums::Sums;
+use super::telling::{Heard, Listening};
 use super::{Ending, Options};
 use crate::calls::{Kind, Target, Verb};
-use crate::fleet;
-use crate::ids::{AppId, ChangeId};
-use crate::measure::{Ledger, Plan, Signal};
+use crate::fleet::{self, ChangeKind};
+use crate::ids::{AddonId, AppId, ChangeId};
+use crate::measure::{Change, Ledger, Plan, Signal};
 use crate::model::flux::{ConditionType, PassId, Truth};
 use crate::model::hardware::{Hardware, Site};
 use crate::model::prices::Call;
@@ -26,6 +28,8 @@ use crate::reconcile::{Health, Rules, Slot, TokenBucket};
 use crate::scenario::{Action, Step};
 use crate::seed::Seed;
 use crate::units::{Offset, Span, Time};
+use rustc_hash::FxHashMap;
+use std::mem::Discriminant;
 
 /// See the module head.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(super) struct Simulation<'a> {
     parts: &'a Parts,
     pub(super) part: Part<'a>,
     pub(super) shapes: Shapes,
+    /// What apps that differ by their names alone are meant to become.
+    pub(super) intents: FxHashMap<(AddonId, fleet::Target, Discriminant<ChangeKind>), Change>,
     pub(super) rules: Rules,
     pub(super) queue: Queue<Event>,
     pub(super) now: Time,
@@ -74,6 +80,9 @@ pub(super) struct Simulation<'a> {
     pub(super) on_the_way: u64,
     pub(super) folds: Folds,
     pub(super) openings: Openings,
+    pub(super) courses: Courses,
+    /// What is kept to be told again.
+    pub(super) listening: Option<Box<Listening>>,
     /// The clock of this part beside that of the run.
     pub(super) clock: Offset,
     pub(super) ends: Ends,
@@ -130,8 +139,11 @@ impl<'a> Simulation<'a> {
         let folds = Folds::new(scenario, !options.unfolded);
         Self {
             openings: Openings::new(scenario, folds.is_on()),
+            courses: Courses::default(),
+            listening: None,
             folds,
             clock: Offset::default(),
+            intents: FxHashMap::default(),
             shapes: Shapes::new(world, &manager.flux_api, manager.behaviour),
             rules: Rules { behaviour: manager.behaviour, client_cache: manager.client_cache },
             queue: Queue::new(options.engine),
@@ -144,7 +156,7 @@ impl<'a> Simulation<'a> {
             watches: Vec::new(),
             buckets: Vec::new(),
             leaf_calls: Vec::new(),
-            hardware: Hardware::new(&scenario.model, Seed::new(scenario.run.seed), 0, std::iter::empty()),
+            hardware: Hardware::new(&ground.model, Seed::new(scenario.run.seed), 0, std::iter::empty()),
             heard: Vec::new(),
             troubles: Troubles::new(Seed::new(scenario.run.seed), 0),
             faults: 0,
@@ -188,6 +200,7 @@ impl<'a> Simulation<'a> {
         self.woken.clear();
         self.on_the_way = 0;
         self.folds.begin();
+        self.courses.begin();
         self.out.notes = None;
         (self.rounds, self.shown, self.reports) = (Slab::new(), Slab::new(), Slab::new());
         self.told.clear();
@@ -213,7 +226,7 @@ impl<'a> Simulation<'a> {
         let regions = part.clusters.iter().map(|&cluster| world.clusters().region(cluster));
         let seed = Seed::new(scenario.run.seed);
         let seed = if self.parts.len() > 1 { seed.child("part").entity(u64::from(number)) } else { seed };
-        self.hardware = Hardware::new(&scenario.model, seed, self.parts.managers(), regions);
+        self.hardware = Hardware::new(&ground.model, seed, self.parts.managers(), regions);
         let (first, row) = self.parts.first_manager(number);
         self.managers.clear();
         let managers = (0..self.parts.managers()).map(|n| Manager::new(scenario, first + n, row + n));
@@ -230,7 +243,10 @@ impl<'a> Simulation<'a> {
         self.heard.resize(leaves + 1, Time(0));
         self.troubles = Troubles::new(seed, leaves);
         self.schedule_faults();
-        ground.flux.catalogue.rewind();
+        if self.parts_have_commits() {
+            ground.flux.catalogue.rewind();
+            self.intents.clear();
+        }
         for (n, (at, _)) in (0..).zip(&self.parts.commits) {
             self.queue.push(self.clock.to_part(*at), Event::Commit { n });
         }
@@ -268,9 +284,10 @@ impl<'a> Simulation<'a> {
     }
 
     /// The sources have a new commit, or chart, or digest.
-    fn commit(&self, n: u32) {
+    fn commit(&mut self, n: u32) {
         let (_, addon) = self.parts.commits[n as usize];
         self.ground.flux.catalogue.commit(addon);
+        self.intents.clear();
     }
 
     /// A change of this part, by its number here.
@@ -323,6 +340,11 @@ impl<'a> Simulation<'a> {
         if self.fold(event, self.sums.events) {
             return true;
         }
+        if let Event::Write { index, stage: Stage::Main, tries: 1 } = event
+            && self.change_at_rest(index)
+        {
+            return true;
+        }
         // A timer that was overtaken is no event: whether it is still there is the engine's affair.
         if self.happen(event) {
             self.sums.events += 1;
@@ -333,6 +355,7 @@ impl<'a> Simulation<'a> {
         }
         self.ledger.advance(self.now);
         self.end_opening();
+        self.end_course();
         self.end_tape();
         true
     }
@@ -392,7 +415,7 @@ impl<'a> Simulation<'a> {
     /// Whoever measures is told.
     pub(super) fn signal(&mut self, signal: Signal) {
         self.folds.hear(signal);
-        self.openings.hear(self.now, Heard::Signal(signal));
+        self.hear(Heard::Signal(signal));
         self.ledger.take(signal);
     }
 
@@ -451,11 +474,9 @@ impl<'a> Simulation<'a> {
 
     /// What happened on a leaf is told to whoever measures and to its manager.
     fn pass_on(&mut self, leaf: u32, at: Time) {
-        for signal in self.out.signals.drain(..) {
-            self.folds.hear(signal);
-            self.openings.hear(self.now, Heard::Signal(signal));
-            self.ledger.take(signal);
-        }
+        let mut signals = std::mem::take(&mut self.out.signals);
+        signals.drain(..).for_each(|signal| self.signal(signal));
+        self.out.signals = signals;
         let mut shown = std::mem::take(&mut self.out.shown);
         for (app, slot, what) in shown.drain(..) {
             self.tell_manager(leaf, app, slot, what, at);

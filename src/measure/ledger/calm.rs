@@ -54,6 +54,13 @@ impl Ledger {
         self.is_settled() && self.order.is_empty()
     }
 
+    /// One change is open, every Application on the hub is healthy, and nothing is held back to be put in order.
+    #[must_use]
+    pub fn is_open_alone(&self) -> bool {
+        let progress = self.progress();
+        progress.open() == 1 && progress.healthy == progress.apps && self.order.is_empty()
+    }
+
     /// Takes what has to be known in its time: in which windows rounds ended. [`Ledger::add_calm`] counts the rest.
     pub fn rested(&mut self, calm: &Calm, shard: u32, begin: Time) {
         for (after, round) in &calm.told {

@@ -180,13 +180,13 @@ impl Controllers {
         self.subscribe(slot);
     }
 
-    fn subscribe(&mut self, slot: Slot) {
+    pub(super) fn subscribe(&mut self, slot: Slot) {
         if let Some(key) = self.source_key(slot) {
             self.dependants.entry(key).or_default().push(slot);
         }
     }
 
-    fn unsubscribe(&mut self, slot: Slot) {
+    pub(super) fn unsubscribe(&mut self, slot: Slot) {
         if let Some(key) = self.source_key(slot)
             && let Some(list) = self.dependants.get_mut(&key)
         {

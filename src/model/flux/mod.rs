@@ -12,6 +12,7 @@
 
 pub mod catalogue;
 mod controllers;
+mod course;
 mod helm;
 mod kustomize;
 mod object;
@@ -30,6 +31,7 @@ pub(crate) use tests::server::addon as laboratory_addon;
 
 pub use catalogue::{Build, Catalogue, Item, Revision};
 pub use controllers::{Controllers, PassId};
+pub use course::{Before, Course};
 pub use object::{Meta, Object};
 pub use pass::{Progress, Step};
 pub use render::Form;

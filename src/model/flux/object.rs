@@ -135,6 +135,59 @@ impl Object {
     }
 }
 
+impl Object {
+    /// What is sent from now on is kept.
+    pub(super) fn listen(&mut self) {
+        self.recorder.log = Some(Box::default());
+    }
+
+    /// The events sent since then, in their order; `None` if that was not kept.
+    pub(super) fn heard(&mut self, begin: Time) -> Option<Vec<Told>> {
+        let told = |(at, reason, text, repeats): (Time, Reason, Text, Option<bool>)| Told {
+            after: at.since(begin),
+            reason,
+            text,
+            repeats,
+        };
+        Some(self.recorder.log.take()?.into_iter().map(told).collect())
+    }
+
+    /// Becomes what another one was told, after the events of its own before; false if they would be sent in another way.
+    pub(super) fn as_told(&mut self, own: &Self, told: &[Told], begin: Time) -> bool {
+        self.recorder = own.recorder.clone();
+        self.tell_again(told, begin)
+    }
+
+    /// Moves what happened from `from` on to `to` on, and takes older times from an object that was the same before; false if
+    /// they cannot be told apart.
+    pub(super) fn retime(&mut self, own: &Self, from: Time, to: Time) -> bool {
+        let moved = |at: Time| (at >= from).then(|| to + at.since(from));
+        let (status, own) = (&mut self.status, &own.status);
+        for condition in &mut status.conditions {
+            let Some(since) = moved(condition.since).or_else(|| Some(own.condition(condition.kind)?.since)) else {
+                return false;
+            };
+            condition.since = since;
+        }
+        if let Some(artifact) = &mut status.artifact {
+            let Some(at) = moved(artifact.at).or_else(|| Some(own.artifact?.at)) else { return false };
+            artifact.at = at;
+        }
+        let new = status.history.iter().take_while(|entry| entry.first >= from).count();
+        for (n, entry) in status.history.iter_mut().enumerate() {
+            match (moved(entry.first), moved(entry.last)) {
+                (Some(first), Some(last)) if n < new => (entry.first, entry.last) = (first, last),
+                (None, None) if n >= new => {
+                    let Some(own) = own.history.get(n - new) else { return false };
+                    (entry.first, entry.last, entry.millis, entry.count) = (own.first, own.last, own.millis, own.count);
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+}
+
 /// client-go's event correlator for one object (tools/record, defaults): equal events within 10 minutes count up the
 /// first one by PATCH; more than 25 events are dropped but for one every five minutes.
 #[derive(Clone, Debug)]
@@ -144,7 +197,11 @@ struct Recorder {
     recent: SmallVec<[Recent; 2]>,
     /// The last one that was dropped.
     dropped: Option<(Reason, Text, Time)>,
+    /// Everything since somebody listened, and whether it counted up an earlier one.
+    log: Option<Box<Log>>,
 }
+
+type Log = Vec<(Time, Reason, Text, Option<bool>)>;
 
 #[derive(Clone, Debug)]
 struct Recent {
@@ -162,12 +219,20 @@ const WINDOW: Span = Span::from_secs(600);
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { tokens: BURST, refilled: Time(0), recent: SmallVec::new(), dropped: None }
+        Self { tokens: BURST, refilled: Time(0), recent: SmallVec::new(), dropped: None, log: None }
     }
 }
 
 impl Recorder {
     fn record(&mut self, reason: Reason, text: Text, now: Time) -> Option<(u64, u32)> {
+        let sent = self.send(reason, text, now);
+        if let Some(log) = &mut self.log {
+            log.push((now, reason, text, sent.map(|(_, count)| count > 1)));
+        }
+        sent
+    }
+
+    fn send(&mut self, reason: Reason, text: Text, now: Time) -> Option<(u64, u32)> {
         if self.tokens == BURST {
             self.refilled = now;
         }

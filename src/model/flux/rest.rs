@@ -151,7 +151,7 @@ impl Controllers {
 }
 
 /// How long after a pass the next one comes, by the last draw of that pass.
-fn interval(world: &World, seed: Seed, slot: Slot, object: &Object, draws: u64) -> Span {
+pub(super) fn interval(world: &World, seed: Seed, slot: Slot, object: &Object, draws: u64) -> Span {
     let interval = object.spec.common().map_or(Span::ZERO, |common| common.interval);
     jitter(world, seed.child("jitter").entity(u64::from(slot.0)), draws, interval)
 }

@@ -388,7 +388,12 @@ fn mean(delay: Delay) -> Span {
 fn hardware(scenario: &Scenario, world: &World) -> Hardware {
     let clusters = world.clusters();
     let regions = clusters.ids().map(|id| clusters.region(id));
-    Hardware::new(&scenario.model, Seed::new(scenario.run.seed), scenario.topology.shards.max(1), regions)
+    Hardware::new(
+        &std::sync::Arc::new(scenario.model.clone()),
+        Seed::new(scenario.run.seed),
+        scenario.topology.shards.max(1),
+        regions,
+    )
 }
 
 fn plan(scenario: &Scenario, world: &World) -> Plan {

@@ -7,9 +7,11 @@
 //! beside what its controller remembers.
 
 mod answer;
+mod course;
 mod object;
 mod rest;
 
+pub(super) use course::{LeafBefore, LeafCourse};
 pub(super) use object::{Item, Shown};
 pub(super) use rest::LeafRest;
 

@@ -1,6 +1,7 @@
 //! A leaf at rest: what its next pass depends on, and what one leaves behind that finds everything as it was.
 
 use super::Leaf;
+use super::object::Head;
 use crate::drive::virtual_time::ground::Ground;
 use crate::drive::virtual_time::manager::Managed;
 use crate::model::flux::spec::Spec;
@@ -81,18 +82,7 @@ impl Leaf {
         apps: &[Managed],
         now: Time,
     ) -> Option<Self> {
-        let named = |slot: Slot| {
-            let head = self.heads.get(slot.0 as usize)?.as_ref()?;
-            let app = apps.get(usize::from(head.addon))?;
-            let (name, shape) = (&app.name, app.shape.as_ref()?);
-            if let Some(slot) = head.slot {
-                return Some((Arc::clone(name), shape.spec(slot, name)));
-            }
-            let Spec::Release(release) = shape.spec(crate::reconcile::Slot::Workload, name) else { return None };
-            let chart = release.chart.clone()?;
-            let namespace = &ground.namespaces[usize::from(head.addon)];
-            Some((format!("{namespace}-{name}").into(), Spec::Chart(Arc::new(chart))))
-        };
+        let named = |slot: Slot| named(ground, self.heads.get(slot.0 as usize)?.as_ref()?, apps);
         Some(Self {
             controllers: self.controllers.begun(&ground.flux, id, named, now)?,
             workloads: self.workloads.of_another(ground.flux.seed.entity(id)),
@@ -108,4 +98,17 @@ impl Leaf {
             armed: None,
         })
     }
+}
+
+/// What a Flux object of one of these apps is called, and its spec.
+pub(super) fn named(ground: &Ground<'_>, head: &Head, apps: &[Managed]) -> Option<(Arc<str>, Spec)> {
+    let app = apps.get(usize::from(head.addon))?;
+    let (name, shape) = (&app.name, app.shape.as_ref()?);
+    if let Some(slot) = head.slot {
+        return Some((Arc::clone(name), shape.spec(slot, name)));
+    }
+    let Spec::Release(release) = shape.spec(crate::reconcile::Slot::Workload, name) else { return None };
+    let chart = release.chart.clone()?;
+    let namespace = &ground.namespaces[usize::from(head.addon)];
+    Some((format!("{namespace}-{name}").into(), Spec::Chart(Arc::new(chart))))
 }
