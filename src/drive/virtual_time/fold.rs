@@ -9,7 +9,8 @@
 //! the state was the one before. It is told again when
 //!
 //! - the state is the same: equal but for times, versions and draws, by its fingerprint;
-//! - nobody else comes meanwhile: no timer, change, commit or end of the run before the last core is idle again;
+//! - nobody else comes meanwhile: no timer, change, commit or end of the run before the last core is idle again; a change that
+//!   has not arrived yet may be on its way, and whoever measures is then told signal by signal;
 //! - what does depend on times comes out the same way: which event repeats another (`Rest`), whether the manager's queue is
 //!   told.
 //!
@@ -71,6 +72,8 @@ struct Tape {
     events: u64,
     /// How often it was told since that was added up.
     told: Cell<u64>,
+    /// How often of those while no change was open.
+    calmly: Cell<u64>,
 }
 
 /// A timer of a leaf at rest.
@@ -104,6 +107,8 @@ pub(super) struct Folds {
     /// Tapes that were told in this part, and its timers.
     told: Vec<Rc<Tape>>,
     alarms: Vec<Alarm>,
+    /// No change is open.
+    calm: bool,
     /// The part came to an end while tapes were told.
     pub(super) ending: Option<Ending>,
 }
@@ -153,6 +158,7 @@ impl Folds {
             state: None,
             told: Vec::new(),
             alarms: Vec::new(),
+            calm: false,
             ending: None,
         }
     }
@@ -198,7 +204,12 @@ impl Simulation<'_> {
         }
         let mut alarms = std::mem::take(&mut self.folds.alarms);
         self.set_alarms(&mut alarms);
-        let given = self.next_given();
+        let mut given = self.next_given();
+        self.folds.calm = self.writing == 0 && self.ledger.is_idle();
+        if !self.folds.calm {
+            // Changes are on their way, and arrive when their events say.
+            given = self.queue.next_at().map_or(given, |next| next.min(given));
+        }
         let first = next(&alarms, given).filter(|(alarm, horizon)| alarm.at <= self.now && *horizon > self.now);
         let told = first.and_then(|(alarm, horizon)| self.tell_or_record(alarm.what, horizon, before));
         let any = told.is_some();
@@ -209,12 +220,12 @@ impl Simulation<'_> {
         any
     }
 
-    /// Nothing is under way, and nothing that was done lasts.
+    /// Nothing is under way but changes that have not arrived, and nothing that was done lasts.
     fn is_at_rest(&self) -> bool {
-        self.is_quiet()
+        self.is_quiet_on_leaf()
             && self.hardware.idle_from() <= self.now
-            && self.ledger.is_idle()
             && !self.is_depth_told(self.now)
+            && self.listening.is_none()
     }
 
     /// The length of the queue was told so lately that it would not be told again.
@@ -247,7 +258,7 @@ impl Simulation<'_> {
             }
             None => {}
         }
-        if !full {
+        if !full && self.folds.calm {
             self.record(key, horizon, before);
         }
         None
@@ -298,11 +309,15 @@ impl Simulation<'_> {
 
     /// Whether nothing is under way.
     pub(super) fn is_quiet(&self) -> bool {
+        self.writing == 0 && self.is_quiet_on_leaf()
+    }
+
+    /// Whether nothing is, but for changes that have not arrived.
+    fn is_quiet_on_leaf(&self) -> bool {
         self.rounds.is_empty()
             && self.shown.is_empty()
             && self.reports.is_empty()
             && self.on_the_way == 0
-            && self.writing == 0
             && self.woken.is_empty()
             && self.watches[0].opening == 0
             && self.managers[0].queue.depth() == 0
@@ -356,7 +371,8 @@ impl Simulation<'_> {
         if let Some(after) = tape.depth_at {
             manager.depth_at = Some(begin + after);
         }
-        if let Some(calm) = &tape.calm {
+        if let Some(calm) = tape.calm.as_ref().filter(|_| self.folds.calm) {
+            tape.calmly.set(tape.calmly.get() + 1);
             self.ledger.rested(calm, manager.row, begin);
         } else {
             for (after, signal) in &tape.signals {
@@ -366,7 +382,7 @@ impl Simulation<'_> {
             }
         }
         self.sums.events += tape.events;
-        self.sums.folded += 1;
+        self.sums.folded[0] += 1;
         self.now = begin + tape.last;
         true
     }
@@ -387,7 +403,7 @@ impl Simulation<'_> {
             self.hardware.did(&tape.done, times);
             manager.watch_events += tape.watch_events * times;
             if let Some(calm) = &tape.calm {
-                self.ledger.add_calm(calm, manager.row, times);
+                self.ledger.add_calm(calm, manager.row, tape.calmly.take());
             }
         }
     }
@@ -482,6 +498,7 @@ impl Simulation<'_> {
             rounds,
             events: self.sums.events - recording.events,
             told: Cell::new(0),
+            calmly: Cell::new(0),
         })
     }
 }

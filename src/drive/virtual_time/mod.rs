@@ -120,8 +120,8 @@ pub struct Outcome {
     pub digest: u64,
     /// Events of the engine.
     pub events: u64,
-    /// Bursts of them that were folded: how many depends on the threads, what they come to does not.
-    pub folded: u64,
+    /// Bursts of them that were folded, and changes: how many depends on the threads, what they come to does not.
+    pub folded: [u64; 2],
     /// From the first change on, on the simulated clock.
     pub simulated: Span,
     /// Calls of the harness.

@@ -67,7 +67,7 @@ pub struct Sums {
     pub(super) gave_up: Vec<(AppId, String)>,
     pub(super) used: Shares,
     pub(super) events: u64,
-    pub(super) folded: u64,
+    pub(super) folded: [u64; 2],
     pub(super) simulated: Span,
     pub(super) ending: Ending,
     /// Changes that were refused, by part.
@@ -103,7 +103,7 @@ impl Sums {
             gave_up: Vec::new(),
             used: Shares::default(),
             events: 0,
-            folded: 0,
+            folded: [0; 2],
             simulated: Span::ZERO,
             ending: Ending::Settled,
             refused: Vec::new(),
@@ -147,7 +147,9 @@ impl Sums {
         self.gave_up.sort();
         self.used.merge(other.used);
         self.events += other.events;
-        self.folded += other.folded;
+        for (ours, theirs) in self.folded.iter_mut().zip(other.folded) {
+            *ours += theirs;
+        }
         self.ended(&other.ending, other.simulated);
         self.refused.extend(other.refused);
         self.refused.sort_by_key(|(part, _)| *part);

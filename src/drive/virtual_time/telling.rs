@@ -107,7 +107,7 @@ impl Simulation<'_> {
         }
         self.tables().into_iter().zip(&telling.counts).for_each(|(table, more)| table.add_again(more, 1));
         self.numbers().into_iter().zip(telling.numbers).for_each(|(number, more)| *number += more);
-        self.sums.folded += 1;
+        self.sums.folded[1] += 1;
         let at = |time: Time| begin + time.since(telling.begin);
         let (change, there, here) = first;
         for (now, what) in &telling.heard {

@@ -57,7 +57,7 @@ impl Simulation<'_> {
             gave_up: Vec::new(),
             ending,
             digest: self.out.digest.value(),
-            folded: 0,
+            folded: [0; 2],
             events: self.events,
             simulated,
             harness: self.harness.tally(),
