@@ -34,6 +34,7 @@ type First = (Time, u32, ChangeKind, Target);
 struct Opening {
     changes: usize,
     now: Time,
+    idle: Time,
     telling: Telling,
     /// When its first changes were intended.
     intended: Time,
@@ -154,6 +155,7 @@ impl Simulation<'_> {
         Some(Opening {
             changes,
             now: self.now,
+            idle,
             telling,
             intended: self.moment(self.change_of(0).at),
             objects: [self.hub_objects, self.out.objects],
@@ -171,6 +173,12 @@ impl Simulation<'_> {
 
     /// The part is where another one was when it first rested, if nothing is drawn to come before.
     fn begin_as(&mut self, opening: &Opening) {
+        // Leaves that begin alike need not go on alike.
+        let next =
+            self.part.changes.get(opening.changes).map(|_| self.moment(self.change_of(index(opening.changes)).at));
+        if next.into_iter().chain([self.next_end(), self.ends.next()]).any(|given| given <= opening.idle) {
+            return;
+        }
         let mut manager = opening.manager.clone();
         (manager.row, manager.resync) = (self.managers[0].row, self.managers[0].resync);
         (manager.armed, manager.woken) = (None, false);

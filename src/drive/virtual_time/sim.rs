@@ -421,12 +421,17 @@ impl<'a> Simulation<'a> {
 
     /// When anything is due that does not depend on how things go: a change, a commit, the end.
     pub(super) fn next_given(&self) -> Time {
-        let run = &self.ground.scenario.run;
         let change =
             self.part.changes.get(self.next_change).map(|n| self.moment(self.ground.world.changes()[*n as usize].at));
         let commit = self.parts.commits.iter().map(|(at, _)| self.clock.to_part(*at)).find(|at| *at >= self.now);
-        let ends = [run.duration, run.timeout].map(|span| self.moment(span)).into_iter().filter(|at| *at > self.now);
-        ends.chain(change).chain(commit).min().unwrap_or(self.now)
+        change.into_iter().chain(commit).chain([self.next_end()]).min().unwrap_or(self.now)
+    }
+
+    /// When the run may end.
+    pub(super) fn next_end(&self) -> Time {
+        let run = &self.ground.scenario.run;
+        let ends = [run.duration, run.timeout].map(|span| self.moment(span));
+        ends.into_iter().filter(|at| *at > self.now).min().unwrap_or(Time(u64::MAX))
     }
 
     fn pass_calls(&mut self, leaf: u32, pass: PassId) {
