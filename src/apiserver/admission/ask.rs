@@ -68,7 +68,7 @@ impl Asking<'_> {
                 if round == 1 && !again.contains(&at) {
                     continue;
                 }
-                let Some(seen) = hook.matches(&now, namespace.as_ref(), self.catalog) else { continue };
+                let Some(seen) = self.wanted(hook, &now, namespace.as_ref())? else { continue };
                 if let Some(new) = self.mutate_once(hook, &now, &seen)? {
                     object = Some(new);
                     again.append(&mut asked);
@@ -119,11 +119,35 @@ impl Asking<'_> {
             return Ok(());
         }
         let namespace = self.namespace(attempt);
-        let matching = self
-            .hooks
-            .of(Sort::Validating)
-            .filter_map(|hook| hook.matches(attempt, namespace.as_ref(), self.catalog).map(|seen| (hook, seen)));
-        self.answers(&matching.collect::<Vec<_>>(), attempt).map(drop)
+        let mut matching = Vec::new();
+        for hook in self.hooks.of(Sort::Validating) {
+            if let Some(seen) = self.wanted(hook, attempt, namespace.as_ref())? {
+                matching.push((hook, seen));
+            }
+        }
+        self.answers(&matching, attempt).map(drop)
+    }
+
+    /// The version of the resource that a hook is to see, if it is to be asked.
+    fn wanted(
+        &self,
+        hook: &Hook,
+        attempt: &Attempt<'_>,
+        namespace: Option<&Value>,
+    ) -> Result<Option<Arc<Resource>>, Box<Failure>> {
+        let Some(seen) = hook.matches(attempt, namespace, self.catalog) else { return Ok(None) };
+        if !hook.is_conditional() {
+            return Ok(Some(seen));
+        }
+        let told = Told { user: self.user, options: self.options, uid: "" };
+        let mut review = review::review("v1", attempt, &seen, told);
+        match hook.conditions_hold(attempt, &review["request"].take()) {
+            Ok(holds) => Ok(holds.then_some(seen)),
+            Err(why) => {
+                let resource = attempt.resource;
+                Err(Failure::forbidden(&resource.plural, &resource.group, attempt.name, &why).into())
+            }
+        }
     }
 
     /// What hooks answer; `None` for one that could not be asked and need not be. The first refusal ends it.

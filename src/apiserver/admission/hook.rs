@@ -1,6 +1,7 @@
 //! Hooks as configured, and which attempts they are asked about.
 
 use super::{Attempt, is_configuration};
+use crate::apiserver::cel::{CALL_MAX, Failed, Input, Output, Program, Type};
 use crate::apiserver::schema::{Catalog, Resource};
 use crate::apiserver::select::{LabelOp, LabelTerm};
 use serde_json::Value;
@@ -41,6 +42,15 @@ pub(in crate::apiserver) struct Hook {
     rules: Vec<Rule>,
     namespaces: Vec<LabelTerm>,
     objects: Vec<LabelTerm>,
+    conditions: Vec<Condition>,
+}
+
+/// One of `matchConditions`.
+#[derive(Clone, Debug)]
+struct Condition {
+    text: String,
+    /// Or what is wrong with it.
+    program: Result<Arc<Program>, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -156,6 +166,39 @@ impl Hook {
             rules: rules.collect(),
             namespaces: label_terms(&webhook["namespaceSelector"]),
             objects: label_terms(&webhook["objectSelector"]),
+            conditions: webhook["matchConditions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Condition::read)
+                .collect(),
+        }
+    }
+
+    /// Whether there are conditions beside rules and selectors.
+    pub(super) fn is_conditional(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Whether all conditions hold for an attempt, of which `request` tells. One that does not outweighs those that fail
+    /// (`matchconditions/matcher.go`).
+    ///
+    /// # Errors
+    /// What failed, if the hook minds.
+    pub(super) fn conditions_hold(&self, attempt: &Attempt<'_>, request: &Value) -> Result<bool, String> {
+        const NONE: &Value = &Value::Null;
+        let (object, old) = (attempt.object.unwrap_or(NONE), attempt.old.unwrap_or(NONE));
+        let given = [("object", object), ("oldObject", old), ("request", request)];
+        let outcomes: Vec<_> = self.conditions.iter().map(|condition| condition.holds(&given)).collect();
+        if outcomes.contains(&Ok(false)) {
+            return Ok(false);
+        }
+        let failed: Vec<String> = outcomes.into_iter().filter_map(Result::err).collect();
+        match failed.as_slice() {
+            [] => Ok(true),
+            _ if self.fails_open => Ok(false),
+            [one] => Err(one.clone()),
+            several => Err(format!("[{}]", several.join(", "))),
         }
     }
 
@@ -181,6 +224,28 @@ impl Hook {
         let others = || catalog.resources().iter().filter(|other| same_objects(other, attempt.resource));
         let mut rules = self.rules.iter().filter(|_| self.equivalent);
         rules.find_map(|rule| others().find(|other| rule.matches(attempt, other)).cloned())
+    }
+}
+
+impl Condition {
+    /// A condition; one that asks the authorizer, whom expressions do not reach here, counts as met.
+    fn read(condition: &Value) -> Option<Self> {
+        let text = condition["expression"].as_str().unwrap_or_default().to_owned();
+        let given = ["object", "oldObject", "request"].map(|name| (name, Type::Dyn));
+        let program = Program::compile(&text, &given).map(Arc::new);
+        (program.is_ok() || !text.contains("authorizer")).then_some(Self { text, program })
+    }
+
+    fn holds(&self, given: &[(&str, &Value); 3]) -> Result<bool, String> {
+        let failed = |why: &str| format!("expression '{}' resulted in error: {why}", self.text);
+        let program = self.program.as_ref().map_err(|why| failed(&format!("compilation error: {why}")))?;
+        let given = given.map(|(name, value)| (name, Input::Value(value, &Type::Dyn)));
+        match program.run(&given, &mut CALL_MAX.clone()) {
+            Ok(Output::Truth(truth)) => Ok(truth),
+            Ok(_) => Err(failed("must evaluate to bool")),
+            Err(Failed::Error(why)) => Err(failed(&why)),
+            Err(Failed::TooMuch) => Err(failed("operation cancelled: actual cost limit exceeded")),
+        }
     }
 }
 

@@ -114,6 +114,12 @@ fn hooks_are_asked_about_what_their_rules_and_selectors_say() {
         ),
         (json!({ "objectSelector": { "matchLabels": { "app": "web" } } }), true),
         (json!({ "objectSelector": { "matchExpressions": [{ "key": "app", "operator": "DoesNotExist" }] } }), false),
+        (json!({ "matchConditions": [{ "name": "a", "expression": "object.metadata.name == 'x'" }] }), true),
+        (json!({ "matchConditions": [{ "name": "a", "expression": "request.operation == 'DELETE'" }] }), false),
+        (
+            json!({ "matchConditions": [{ "name": "a", "expression": "object.nope == 1" }, { "name": "b", "expression": "false" }] }),
+            false,
+        ),
     ] {
         check_asked(&more, expected);
     }
@@ -185,6 +191,9 @@ fn refusals_are_in_the_words_of_the_original() {
     let gone = "Internal error occurred: failed calling webhook \"one\": failed to call webhook: nobody there";
     check_refusal(Mutating, &json!({}), Value::Null, Some((500, gone)));
     check_refusal(Validating, &open, Value::Null, None);
+    let failing = json!({ "matchConditions": [{ "name": "a", "expression": "object.nope == 1" }] });
+    let why = "configmaps \"x\" is forbidden: expression 'object.nope == 1' resulted in error: no such key: nope";
+    check_refusal(Validating, &failing, json!({ "allowed": true }), Some((403, why)));
     let dry = (400, "admission webhook \"one\" does not support dry run");
     check_refusal(Validating, &json!({ "sideEffects": "Some" }), json!({ "allowed": true }), Some(dry));
     let untyped = json!({ "allowed": true, "patch": "W10=" });

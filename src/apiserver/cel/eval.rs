@@ -94,9 +94,6 @@ impl<'a> Run<'a> {
             }
             _ => false,
         };
-        if !matches!(whole, Val::Object(..) | Val::Entries(..) | Val::Map(_)) {
-            return no_overload();
-        }
         let found = whole.field(field).transpose()?;
         if test {
             return Ok(Val::Bool(found.is_some()));

@@ -89,7 +89,7 @@ pub(super) fn compile(schema: &Value, path: &str, root: bool, apart: Option<&str
             FieldError { field: at(key), reason: Reason::Invalid, detail }
         };
         let program = match Program::compile(text(rule, "rule"), &variables) {
-            Ok(program) if matches!(program.result(), Type::Bool | Type::Dyn) => program,
+            Ok(program) if *program.result() == Type::Bool => program,
             Ok(_) => {
                 out.push(refuse("rule", "cel expression must evaluate to a bool"));
                 continue;
@@ -136,4 +136,25 @@ fn shown(rule: &Value) -> String {
         quoted("fieldPath"),
         rule["optionalOldSelf"]
     )
+}
+
+/// Checks the conditions under which a webhook is asked (`admissionregistration/validation`). Those that ask the
+/// authorizer are taken as they are.
+pub(super) fn conditions(list: &[Value], path: &str, out: &mut Vec<FieldError>) {
+    let given = ["object", "oldObject", "request"].map(|name| (name, Type::Dyn));
+    for (at, condition) in list.iter().enumerate() {
+        let (field, text) = (format!("{path}.matchConditions[{at}].expression"), text(condition, "expression"));
+        if text.trim().is_empty() {
+            out.push(required(&field, ""));
+            continue;
+        }
+        match Program::compile(text, &given) {
+            Ok(program) if *program.result() == Type::Bool => {}
+            Ok(program) => {
+                out.push(invalid(&field, text, &format!("must evaluate to bool but got {}", program.result())));
+            }
+            Err(_) if text.contains("authorizer") => {}
+            Err(why) => out.push(invalid(&field, text, &format!("compilation failed: {why}"))),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{absent, list, one_of, unsupported};
 use crate::apiserver::schema::Resource;
-use crate::apiserver::validate::{FieldError, bad, invalid, required};
+use crate::apiserver::validate::{FieldError, bad, expressions, invalid, required};
 use serde_json::{Value, json};
 
 /// The rules of a role.
@@ -68,6 +68,7 @@ pub(super) fn webhooks(new: &Value, out: &mut Vec<FieldError>) {
                 "should be a domain with at least three segments separated by dots",
             ));
         }
+        expressions::conditions(list(webhook, "matchConditions"), &path, out);
         one_of(&format!("{path}.sideEffects"), &webhook["sideEffects"], &["None", "NoneOnDryRun"], out);
         let client = &webhook["clientConfig"];
         if absent(&client["url"]) != client["service"].is_null() {
