@@ -9,6 +9,7 @@ mod explain;
 mod failure;
 mod fleet;
 mod gate;
+mod import;
 mod init;
 mod manager;
 mod output;
@@ -58,6 +59,9 @@ enum Command {
     Manager(Box<manager::Args>),
     /// Say what a key of the scenario, a field of the record, a hop or a warning is, and what to do about it
     Explain(explain::Args),
+    /// Write a scenario from what you have: manifests of an add-on
+    #[command(subcommand)]
+    Import(import::Args),
     /// Write a commented scenario to start from
     Init(init::Args),
     /// Say which manager owns which cluster, how even that is, and what moves when managers come and go
@@ -96,6 +100,7 @@ impl Command {
             Self::Destroy(args) => destroy::run(&args),
             Self::Manager(args) => manager::run(*args),
             Self::Explain(args) => explain::run(&args),
+            Self::Import(args) => import::run(&args),
             Self::Init(args) => init::run(&args),
             Self::Place(args) => place::run(&args),
             Self::Plan(args) => plan::run(&args),

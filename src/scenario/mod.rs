@@ -13,6 +13,7 @@
 mod errors;
 mod explain;
 mod future;
+pub mod import;
 mod load;
 mod model;
 mod resolve;

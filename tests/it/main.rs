@@ -10,6 +10,7 @@ mod docs;
 mod faults;
 mod gate;
 mod house;
+mod import;
 mod manager;
 mod metrics;
 mod place;
