@@ -137,13 +137,16 @@ fn without_the_programs_nothing_begins_and_the_next_step_is_told() {
 
 /// Calls by process, verb, resource, subresource, dry run and code; of those whose number does not depend on the moment.
 fn calls(record: &Value) -> BTreeMap<String, u64> {
+    // A status that is overtaken before it is written is not: how many are depends on who is faster.
+    let settled = |call: &&Value| (&call["verb"], &call["resource"]) != (&"patch".into(), &"applications".into());
     let clients = record["processes"].as_array().unwrap().iter().filter(|process| process["role"] == "manager");
     let all = clients.flat_map(|process| process["calls"].as_array().unwrap());
-    all.map(|call| {
-        let words = ["verb", "resource", "subresource", "dry_run", "code"].map(|key| call[key].to_string());
-        (words.join(" "), call["count"].as_u64().unwrap())
-    })
-    .collect()
+    all.filter(settled)
+        .map(|call| {
+            let words = ["verb", "resource", "subresource", "dry_run", "code"].map(|key| call[key].to_string());
+            (words.join(" "), call["count"].as_u64().unwrap())
+        })
+        .collect()
 }
 
 /// Name and specification of every object.
@@ -185,7 +188,13 @@ fn a_real_control_plane_gives_the_same_objects_rounds_and_calls_as_the_mock() {
     let (mock, mock_objects) = play("mock", &["--set", "backend=mock"]);
     let (real, real_objects) = play("real", &[]);
     assert_eq!(mock_objects, real_objects);
-    assert_eq!(mock["counts"]["rounds"], real["counts"]["rounds"]);
+    let rounds = |record: &Value| record["counts"]["rounds"].as_u64().unwrap();
+    assert!(
+        rounds(&mock).abs_diff(rounds(&real)) <= 20,
+        "{} and {}: one more or less per app",
+        rounds(&mock),
+        rounds(&real)
+    );
     assert_eq!(calls(&mock), calls(&real));
 
     let few = ["--set", "fleet.clusters=2", "--set", "run.flux.healthPoll=500ms"];
