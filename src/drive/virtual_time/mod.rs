@@ -13,6 +13,7 @@
 //! parts    what is played apart from the rest       sums     what parts add up to
 //! spoke    between the hub and managers on leaves   ends     stuck, or a backlog that only grows
 //! fold     a leaf at rest is played once            opening  and so is a leaf that begins as another did
+//! course   and a change that finds it at rest       telling  what others hear of what is played once
 //! ```
 //!
 //! Topologies: `single` and `sharded` are one part, in which everything may wait for everything. In `cells` every cell has a
@@ -32,10 +33,15 @@
 //! Measured (`ten-thousand --clock virtual`, release, one core): 3.4 M events and 2.56 M calls in 2.2 s of CPU, 249 MiB.
 //! From 1,000 to 20,000 clusters 330 to 240 us of CPU per cluster, and 24 KB beside the 40 MB of an empty process.
 //!
-//! Measured (`million --clock virtual --set fleet.clusters=N`, release, two threads of a busy machine): a cluster takes 1,187
-//! events, 898 calls and 580, 660 and 720 us of CPU with 1,000, 10,000 and 100,000 of them, which hold 77, 83 and 84 MB.
-//! That is with every event played (`--no-fold`). Folded, 5,000 clusters take 1.2 s of CPU and 50,000 take 10.6 where unfolded
-//! 5,000 take 4.1 at the same, busy, time of the machine: 210 us per cluster for 830.
+//! Arithmetic for a cluster of `million`, folded: it begins (`opening`, 20 us), rests for 125 bursts (`fold`, 0.2 us each: 25), is
+//! upgraded (`course`, 5 us, and 60 where a timer comes in between, for one in six), and where timers meet, bursts are played
+//! (one or two, 10 us each): 80 us in all, 80 s for a million.
+//!
+//! Measured (`million --clock virtual --set fleet.clusters=N`, release, two threads of a machine with three times as much to do
+//! as it has cores): a cluster takes 1,134 events, 898 calls and 106, 117, 99 and 102 us of CPU with 5,000, 20,000, 100,000 and
+//! 1,000,000 of them; the million 101 s of CPU and 483 MiB. Before leaves began alike however long the hub took, 20,000, 100,000 and 200,000
+//! took 190, 199 and 311: the hub's queue made more than the 256 openings that are kept. With every event played (`--no-fold`)
+//! it was 830.
 
 mod argo;
 mod changes;
