@@ -47,6 +47,10 @@ impl Furnish<'_> {
             while !self.get(Kind::CUSTOM_RESOURCE_DEFINITION, &path).await.is_ok_and(|crd| is_served(&crd)) {
                 tokio::time::sleep(PAUSE.to_std()).await;
             }
+            // Refusals for now are asked again.
+            let (group, plural) = (text(crd, "/spec/group"), text(crd, "/spec/names/plural"));
+            let collection = format!("/apis/{group}/{}/{plural}?limit=1", text(crd, "/spec/versions/0/name"));
+            self.get(Kind::CUSTOM_RESOURCE_DEFINITION, &collection).await.map(drop).or_else(passable)?;
         }
         Ok(())
     }
@@ -142,6 +146,11 @@ impl Furnish<'_> {
 pub(super) fn keep(path: &Path, clusters: impl IntoIterator<Item = (String, Vec<Value>)>) -> std::io::Result<()> {
     let all: Map<String, Value> = clusters.into_iter().map(|(name, objects)| (name, objects.into())).collect();
     serde_json::to_writer(std::io::BufWriter::new(std::fs::File::create(path)?), &all).map_err(Into::into)
+}
+
+/// A collection that is absent in the version asked for is none to wait for.
+fn passable(refusal: Refusal) -> Result<(), Refusal> {
+    if refusal.absent { Ok(()) } else { Err(refusal) }
 }
 
 fn is_served(crd: &Value) -> bool {
