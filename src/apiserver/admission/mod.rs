@@ -5,7 +5,7 @@
 //! the words of the original (`k8s.io/apiserver/pkg/admission/plugin/webhook`). Never: sockets, clocks, locks; who calls
 //! the hooks is the rim that speaks HTTP.
 //!
-//! A cluster without such configurations has no [`Hooks`] and does none of this.
+//! A cluster without such configurations has no `Hooks` and does none of this.
 
 mod ask;
 mod hook;
