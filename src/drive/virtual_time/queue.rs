@@ -175,12 +175,18 @@ impl<T> Wheel<T> {
         Some(())
     }
 
-    /// A run that covers a long time fills up with what is pushed meanwhile: its later part goes back to the slots.
+    /// A run that covers a long time fills up with what is pushed meanwhile: its later part goes back to the slots. So do
+    /// many events of one instant to come: each that is pushed for it would be put before all of them.
     fn give_back(&mut self) {
         let keep = self.run[self.run.len() - SORTED].0;
-        let later = self.run.partition_point(|(at, _)| *at > keep);
+        let mut later = self.run.partition_point(|(at, _)| *at > keep);
+        let mut end = keep + 1;
+        if self.run.len() - later > LONG / 2 && keep > self.now {
+            later = self.run.partition_point(|(at, _)| *at >= keep);
+            end = keep;
+        }
         if later > 0 {
-            self.run_end = keep + 1;
+            self.run_end = end;
             let mut back: Vec<_> = self.run.drain(..later).collect();
             while let Some((at, event)) = back.pop() {
                 self.place(at, event);
@@ -344,6 +350,35 @@ mod tests {
         assert_eq!(wheel.pop(), Some((Time(7), 3)), "what is late happens at once");
         assert_eq!(wheel.pop(), Some((Time(u64::MAX), 1)));
         assert_eq!((wheel.pop(), wheel.is_empty()), (None, true));
+    }
+
+    #[test]
+    fn thousands_of_one_instant_come_in_their_order_whenever_they_were_pushed() {
+        let (mut wheel, mut heap) = (Wheel::default(), Heap::default());
+        let mut push = |at: u64, n: u64| {
+            wheel.push(Time(at), n);
+            heap.push(Time(at), n);
+        };
+        // What is next, what all wait for, and what comes after it, mixed.
+        for n in 0..3_000 {
+            push(if n % 40 == 0 { n } else { 5_000_000 }, n);
+            push(5_000_001 + n % 3, 10_000 + n);
+        }
+        for n in 0..6_000_u64 {
+            let (a, b) = (wheel.pop(), heap.pop());
+            assert_eq!(a, b, "the {n}th");
+            let Some((now, _)) = a else { break };
+            for (more, at) in [0, 1, 5_000_000_u64.saturating_sub(now.0), 7].into_iter().enumerate() {
+                if n % 5 == more as u64 {
+                    wheel.push(Time(now.0 + at), 20_000 + n);
+                    heap.push(Time(now.0 + at), 20_000 + n);
+                }
+            }
+        }
+        while let Some(a) = wheel.pop() {
+            assert_eq!(Some(a), heap.pop());
+        }
+        assert_eq!(heap.pop(), None);
     }
 
     proptest! {
