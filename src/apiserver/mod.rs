@@ -21,5 +21,7 @@ pub mod request;
 pub mod schema;
 pub mod select;
 pub mod store;
+mod text;
 pub mod tls;
 pub mod validate;
+mod wire;

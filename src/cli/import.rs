@@ -49,11 +49,11 @@ fn read(path: &Path) -> Result<Vec<Value>, Failure> {
     if path == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().lock().read_to_string(&mut text)?;
-        return documents(&text).map_err(|error| cannot(path, &error));
+        return serde_saphyr::from_multiple(&text).map_err(|error| cannot(path, &error));
     }
     if !path.is_dir() {
         let text = std::fs::read_to_string(path).map_err(|error| cannot(path, &error))?;
-        return documents(&text).map_err(|error| cannot(path, &error));
+        return serde_saphyr::from_multiple(&text).map_err(|error| cannot(path, &error));
     }
     let listed = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut below: Vec<PathBuf> =
@@ -66,18 +66,4 @@ fn read(path: &Path) -> Result<Vec<Value>, Failure> {
     let all: Result<Vec<Vec<Value>>, Failure> =
         below.iter().filter(|path| manifests(path)).map(|path| read(path)).collect();
     all.map(|all| all.concat())
-}
-
-/// The documents of a YAML stream; JSON is YAML. A line that begins with `---` stands in no document.
-fn documents(text: &str) -> Result<Vec<Value>, String> {
-    let mut all = vec![String::new()];
-    for line in text.lines() {
-        match (line.strip_prefix("---"), all.last_mut()) {
-            (Some(_), _) => all.push(String::new()),
-            (None, Some(last)) => last.extend([line, "\n"]),
-            (None, None) => {}
-        }
-    }
-    let said = |text: &String| text.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    all.iter().filter(|text| said(text)).map(|text| serde_saphyr::from_str(text).map_err(|e| e.to_string())).collect()
 }

@@ -8,7 +8,7 @@ use super::merge::merge;
 use super::paths::{Set, holds, intersection, meet, subtract};
 use super::remove::prune;
 use crate::apiserver::object::{Manager, shared_text};
-use crate::apiserver::schema::Resource;
+use crate::apiserver::schema::{Resource, group_version};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -227,7 +227,7 @@ fn before_first_apply(input: &ApplyInput<'_>, live: &Value) -> Option<Entry> {
 
 /// Entries of versions that are not served any more are dropped.
 pub(super) fn known_version(resource: &Resource, api_version: &str) -> bool {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let (group, version) = group_version(api_version);
     group != resource.group || resource.versions.iter().any(|known| known == version)
 }
 

@@ -4,6 +4,7 @@ use super::library::{shown, text};
 use super::signatures::FORMATS;
 use super::time;
 use super::value::{Outcome, Stop, Val, error};
+use crate::apiserver::text::{ALPHABETIC_LABEL, LABEL, LABEL_VALUE, NAME_PART, SUBDOMAIN, is_label, is_name_part};
 use std::rc::Rc;
 
 /// Fills `%s`, `%d`, `%f`, `%e`, `%b`, `%o`, `%x` and `%X`.
@@ -97,12 +98,6 @@ pub(super) fn call<'a>(name: &str, given: &[Val<'a>]) -> Option<Outcome<'a>> {
     }))
 }
 
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const OLD_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-
 /// What is wrong with a text of a form.
 fn wrong(format: &str, text: &str) -> Option<String> {
     // A prefix may end where a name may not.
@@ -111,24 +106,20 @@ fn wrong(format: &str, text: &str) -> Option<String> {
         None => (format, text),
     };
     let bad = |ok: bool, why: &str| (!ok).then(|| why.to_owned());
-    let ends = |text: &str, ok: fn(char) -> bool| text.starts_with(ok) && text.ends_with(ok);
-    let lower = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit();
-    let label = |text: &str| ends(text, lower) && text.chars().all(|one| lower(one) || one == '-');
-    let alphanumeric = |one: char| one.is_ascii_alphanumeric();
-    let name =
-        |text: &str| ends(text, alphanumeric) && text.chars().all(|one| alphanumeric(one) || "-_.".contains(one));
     match base {
-        "dns1123Label" => bad(label(text) && text.len() <= 63, LABEL),
-        "dns1123Subdomain" => bad(text.split('.').all(label) && text.len() <= 253, SUBDOMAIN),
-        "dns1035Label" => {
-            bad(label(text) && text.len() <= 63 && text.starts_with(|one: char| one.is_ascii_lowercase()), OLD_LABEL)
-        }
+        "dns1123Label" => bad(is_label(text) && text.len() <= 63, LABEL),
+        "dns1123Subdomain" => bad(text.split('.').all(is_label) && text.len() <= 253, SUBDOMAIN),
+        "dns1035Label" => bad(
+            is_label(text) && text.len() <= 63 && text.starts_with(|one: char| one.is_ascii_lowercase()),
+            ALPHABETIC_LABEL,
+        ),
         "qualifiedName" => {
             let (prefix, rest) = text.split_once('/').map_or((None, text), |(prefix, rest)| (Some(prefix), rest));
-            let ok = prefix.is_none_or(|prefix| prefix.split('.').all(label)) && name(rest) && rest.len() <= 63;
-            bad(ok, QUALIFIED)
+            let ok =
+                prefix.is_none_or(|prefix| prefix.split('.').all(is_label)) && is_name_part(rest) && rest.len() <= 63;
+            bad(ok, &format!("name part {NAME_PART}"))
         }
-        "labelValue" => bad((text.is_empty() || name(text)) && text.len() <= 63, VALUE),
+        "labelValue" => bad((text.is_empty() || is_name_part(text)) && text.len() <= 63, LABEL_VALUE),
         "uri" => bad(text.contains("://") || text.starts_with('/'), "invalid URI for request"),
         "uuid" => {
             let hex = |part: &str| part.chars().all(|one| one.is_ascii_hexdigit());

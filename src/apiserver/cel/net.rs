@@ -2,6 +2,7 @@
 
 use super::library::text;
 use super::value::{Outcome, Semver, Stop, Url, Val, error};
+use crate::apiserver::text::block;
 use core::net::IpAddr;
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -102,11 +103,14 @@ fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Whether an address of version 6 stands for one of version 4.
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
+}
+
 fn ip(text: &str) -> Result<IpAddr, Stop> {
     match text.parse::<IpAddr>() {
-        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
-            error(format!("IPv4-mapped IPv6 address {text:?} is not allowed"))
-        }
+        Ok(address) if is_mapped(address) => error(format!("IPv4-mapped IPv6 address {text:?} is not allowed")),
         Ok(address) => Ok(address),
         Err(_) => error(format!(
             "IP Address {text:?} parse error during conversion from string: ParseAddr({text:?}): unable to parse IP"
@@ -115,11 +119,7 @@ fn ip(text: &str) -> Result<IpAddr, Stop> {
 }
 
 fn cidr(text: &str) -> Result<(IpAddr, u8), Stop> {
-    let parsed = text.split_once('/').and_then(|(address, bits)| {
-        let (address, bits) = (ip(address).ok()?, bits.parse::<u8>().ok()?);
-        (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
-    });
-    parsed.map_or_else(
+    block(text).filter(|(address, _)| !is_mapped(*address)).map_or_else(
         || {
             error(format!(
                 "network address parse error during conversion from string: network address {text:?} is not valid"

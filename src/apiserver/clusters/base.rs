@@ -2,7 +2,7 @@
 
 use super::crds;
 use crate::apiserver::object::{Malformed, Object, Uid};
-use crate::apiserver::schema::{BadCrd, Catalog, Resource};
+use crate::apiserver::schema::{BadCrd, Catalog, Resource, group_version};
 use crate::apiserver::store::Objects;
 use serde_json::Value;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl Base {
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         let name = format!("{kind} {}", value["metadata"]["name"].as_str().unwrap_or_default());
-        let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+        let (group, version) = group_version(&api_version);
         let Some(resource) = self.catalog.find_kind(group, version, &kind).cloned() else {
             return Err(BadBase::UnknownKind(name));
         };

@@ -8,7 +8,7 @@ use crate::apiserver::admission;
 use crate::apiserver::life::{self, FOREGROUND, ORPHAN};
 use crate::apiserver::object::{Blob, Object, Owner, Uid};
 use crate::apiserver::request::{Now, Propagation};
-use crate::apiserver::schema::Resource;
+use crate::apiserver::schema::{Resource, group_version};
 use crate::apiserver::store::EventKind;
 use serde_json::Value;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl Cluster {
 
     /// The owner that a reference means, if it is there: in the same namespace or cluster-scoped, with the same uid.
     fn owner(&self, state: &State, dependent: &Object, owner: &Owner) -> Option<Arc<Object>> {
-        let (group, version) = owner.api_version.split_once('/').unwrap_or(("", &owner.api_version));
+        let (group, version) = group_version(&owner.api_version);
         let resource: &Arc<Resource> = state
             .catalog
             .find_kind(group, version, &owner.kind)

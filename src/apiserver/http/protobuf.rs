@@ -7,7 +7,7 @@
 mod encode;
 
 use crate::apiserver::failure::Failure;
-use crate::apiserver::schema::Resource;
+use crate::apiserver::schema::{Resource, group_version};
 use crate::clock;
 use crate::units::Time;
 use base64::Engine as _;
@@ -84,7 +84,7 @@ impl Table {
 
     /// The message of a kind: of its own group, or of `meta/v1`, whose options every group serves.
     fn message(&self, api_version: &str, kind: &str) -> Option<&'static str> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let (group, version) = group_version(api_version);
         let own = self.packages.get(&(group, version)).map(|package| format!("{package}.{kind}"));
         let meta = format!("meta/v1.{kind}");
         [own, Some(meta)]

@@ -13,10 +13,15 @@ pub fn write(unix_secs: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&units::rfc3339(unix_secs));
 }
 
-/// The instant of a text: `2026-01-02T03:04:05Z`, optionally with a fraction (dropped) and a numeric offset. `None` if
-/// it is something else or before 1970.
+/// The instant of a text, as [`seconds`] reads it; `None` if it is before 1970.
 #[must_use]
 pub fn parse(text: &str) -> Option<u64> {
+    u64::try_from(seconds(text)?).ok()
+}
+
+/// Seconds since 1970 of a text: `2026-01-02T03:04:05Z`, optionally with a fraction (dropped) and a numeric offset. `None`
+/// if it is something else.
+pub(in crate::apiserver) fn seconds(text: &str) -> Option<i64> {
     let b = text.as_bytes();
     if b.len() < 20 || b[4] != b'-' || b[7] != b'-' || !matches!(b[10], b'T' | b't') || b[13] != b':' || b[16] != b':' {
         return None;
@@ -45,7 +50,7 @@ pub fn parse(text: &str) -> Option<u64> {
         }
         _ => return None,
     };
-    u64::try_from(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset).ok()
+    Some(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset)
 }
 
 /// Days since 1970 of a date: Howard Hinnant's `days_from_civil`.

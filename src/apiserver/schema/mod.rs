@@ -146,6 +146,12 @@ impl Resets {
     }
 }
 
+/// Group and version of an `apiVersion`: `apps/v1`, or `v1` in the core group, whose name is empty.
+#[must_use]
+pub fn group_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
 impl Resource {
     /// `apps/v1`, or `v1` in the core group.
     #[must_use]

@@ -5,6 +5,7 @@
 //! text, as that format has it.
 
 use super::data::items;
+use crate::apiserver::wire;
 use serde_json::{Map, Value};
 
 /// Encodes a document.
@@ -201,8 +202,7 @@ fn schema(value: &Value) -> Vec<u8> {
     out.one(21, "additionalProperties", |rest| match rest {
         Value::Bool(open) => {
             let mut out = Vec::new();
-            varint(&mut out, 2 << 3);
-            out.push(u8::from(*open));
+            wire::number(2, u64::from(*open), &mut out);
             out
         }
         rest => wrapped(1, &schema(rest)),
@@ -246,35 +246,21 @@ fn each(map: &Value, encode: impl Fn(&Value) -> Vec<u8>) -> Vec<u8> {
 /// An entry of a map: its name and its value.
 fn named(name: &str, value: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(name.len() + value.len() + 8);
-    put(&mut out, 1, name.as_bytes());
-    put(&mut out, 2, value);
+    wire::bytes(1, name.as_bytes(), &mut out);
+    wire::bytes(2, value, &mut out);
     out
 }
 
 /// A message that is only a choice between others.
 fn wrapped(number: u64, message: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 8);
-    put(&mut out, number, message);
+    wire::bytes(number, message, &mut out);
     out
 }
 
 /// A value without a type: its text in field 2.
 fn any(value: &Value) -> Vec<u8> {
     wrapped(2, format!("{value}\n").as_bytes())
-}
-
-fn put(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
-    varint(out, number << 3 | 2);
-    varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn varint(out: &mut Vec<u8>, mut rest: u64) {
-    while rest >= 0x80 {
-        out.push(rest.to_le_bytes()[0] | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest.to_le_bytes()[0]);
 }
 
 /// A message under construction from the fields of a JSON object; what is absent is left out.
@@ -293,7 +279,7 @@ impl<'a> Message<'a> {
     }
 
     fn bytes(&mut self, number: u64, bytes: &[u8]) {
-        put(&mut self.out, number, bytes);
+        wire::bytes(number, bytes, &mut self.out);
     }
 
     fn text(&mut self, number: u64, key: &str) {
@@ -310,21 +296,19 @@ impl<'a> Message<'a> {
 
     fn flag(&mut self, number: u64, key: &str) {
         if self.of.get(key) == Some(&Value::Bool(true)) {
-            varint(&mut self.out, number << 3);
-            self.out.push(1);
+            wire::number(number, 1, &mut self.out);
         }
     }
 
     fn whole(&mut self, number: u64, key: &str) {
         if let Some(value) = self.of.get(key).and_then(Value::as_i64).filter(|value| *value != 0) {
-            varint(&mut self.out, number << 3);
-            varint(&mut self.out, value.cast_unsigned());
+            wire::number(number, value.cast_unsigned(), &mut self.out);
         }
     }
 
     fn real(&mut self, number: u64, key: &str) {
         if let Some(value) = self.of.get(key).and_then(Value::as_f64).filter(|value| *value != 0.0) {
-            varint(&mut self.out, number << 3 | 1);
+            wire::key(number, 1, &mut self.out);
             self.out.extend_from_slice(&value.to_le_bytes());
         }
     }

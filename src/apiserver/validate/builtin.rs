@@ -8,9 +8,9 @@ mod policy;
 mod storage;
 mod workload;
 
-use super::text::{config_key, qualified_name};
 use super::{FieldError, Reason, bad, definition, forbidden, invalid, required};
 use crate::apiserver::schema::Resource;
+use crate::apiserver::text::{config_key, qualified_name};
 use serde_json::Value;
 
 /// What metadata says of finalizers without a domain.

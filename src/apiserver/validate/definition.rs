@@ -3,8 +3,8 @@
 //! Source of each rule: upstream `apiextensions/validation` and `apiserver/schema`; texts as recorded from a real server.
 //! Not here: regular expressions, and what an expression may cost at most.
 
-use super::text::{alphabetic_label, subdomain};
 use super::{FieldError, Reason, bad, expressions, forbidden, invalid, required};
+use crate::apiserver::text::{alphabetic_label, subdomain};
 use serde_json::{Map, Value, json};
 
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];

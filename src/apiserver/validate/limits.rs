@@ -1,10 +1,10 @@
 //! What a schema demands of a value besides its type, in the words of `kube-openapi/pkg/validation`.
 
-use super::text::{label, subdomain};
 use super::{FieldError, Reason, required};
 use crate::apiserver::object::instant;
 use crate::apiserver::schema::limits::{Combined, Limits, Part};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::apiserver::text::{block, label, subdomain};
+use core::net::{Ipv4Addr, Ipv6Addr};
 use serde_json::{Map, Value};
 
 /// An error that has no place of its own.
@@ -127,17 +127,13 @@ fn has_format(format: &str, text: &str) -> bool {
         bare.len() == 32 && hex(&bare) && (text.len() == 32 || text.split('-').map(str::len).eq([8, 4, 4, 4, 12]))
     };
     match format {
-        "date-time" | "datetime" => date_time(text),
-        "date" => text.len() == 10 && date_time(&format!("{text}T00:00:00Z")),
+        "date-time" | "datetime" => instant::seconds(text).is_some(),
+        "date" => text.len() == 10 && instant::seconds(&format!("{text}T00:00:00Z")).is_some(),
         "duration" => duration(text),
         "byte" => base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).is_ok(),
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
-        "cidr" => text.split_once('/').is_some_and(|(address, bits)| {
-            let most = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
-            let address = address.parse::<IpAddr>();
-            address.is_ok_and(|address| bits.parse::<u8>().is_ok_and(|bits| bits <= most(address)))
-        }),
+        "cidr" => block(text).is_some(),
         "mac" => {
             let parts: Vec<&str> = text.split([':', '-']).collect();
             matches!(parts.len(), 6 | 8 | 20) && parts.iter().all(|part| part.len() == 2 && hex(part))
@@ -158,13 +154,6 @@ fn has_format(format: &str, text: &str) -> bool {
         }
         _ => true,
     }
-}
-
-fn date_time(text: &str) -> bool {
-    // What is before 1970 is a time as well.
-    let later =
-        text.get(..2).filter(|century| *century < "20").map(|_| format!("20{}", text.get(2..).unwrap_or_default()));
-    instant::parse(later.as_deref().unwrap_or(text)).is_some()
 }
 
 /// A duration as Go writes it, or with a unit in words (`strfmt.ParseDuration`).

@@ -1,9 +1,9 @@
 //! What makes `metadata` invalid.
 
 use super::builtin::UNQUALIFIED;
-use super::text::{label, label_value, path_segment, qualified_name, subdomain};
 use super::{FieldError, invalid, required};
 use crate::apiserver::schema::Resource;
+use crate::apiserver::text::{label, label_value, path_segment, qualified_name, subdomain};
 use serde_json::{Map, Value};
 
 /// Annotations together may have this many bytes (upstream: `TotalAnnotationSizeLimitB`).

@@ -11,7 +11,6 @@ mod limits;
 mod metadata;
 mod rules;
 mod structural;
-mod text;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 use super::above::insist;
 use super::net::{Call, Client, JSON, Refusal, Route};
+use crate::apiserver::schema::group_version;
 use crate::backend::guest;
 use crate::calls::{Kind, Target};
 use crate::units::Span;
@@ -159,10 +160,6 @@ fn is_served(crd: &Value) -> bool {
         .into_iter()
         .flatten()
         .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
-}
-
-fn group_version(api_version: &str) -> (&str, &str) {
-    api_version.split_once('/').unwrap_or(("", api_version))
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

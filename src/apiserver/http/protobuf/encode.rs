@@ -4,6 +4,7 @@
 
 use super::{Field, MAGIC, Table};
 use crate::apiserver::object::instant;
+use crate::apiserver::wire::{bytes, key, number};
 use base64::Engine as _;
 use serde_json::{Map, Value};
 
@@ -35,29 +36,6 @@ pub(crate) fn frame(kind: &str, document: &[u8], out: &mut Vec<u8>) {
     bytes(2, &object, &mut event);
     out.extend_from_slice(&u32::try_from(event.len()).unwrap_or(u32::MAX).to_be_bytes());
     out.append(&mut event);
-}
-
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
-}
-
-fn key(number: u64, wire: u64, out: &mut Vec<u8>) {
-    varint(number << 3 | wire, out);
-}
-
-fn number(field: u64, value: u64, out: &mut Vec<u8>) {
-    key(field, 0, out);
-    varint(value, out);
-}
-
-fn bytes(field: u64, value: &[u8], out: &mut Vec<u8>) {
-    key(field, 2, out);
-    varint(value.len() as u64, out);
-    out.extend_from_slice(value);
 }
 
 /// The fields of a message, by their numbers.

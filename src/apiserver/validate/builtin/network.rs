@@ -2,7 +2,7 @@
 
 use super::{IMMUTABLE, absent, fixed, list, one_of, port_number};
 use crate::apiserver::schema::Resource;
-use crate::apiserver::validate::text::subdomain;
+use crate::apiserver::text::{block, subdomain};
 use crate::apiserver::validate::{FieldError, bad, forbidden, invalid, required};
 use core::net::IpAddr;
 use serde_json::{Value, json};
@@ -74,24 +74,14 @@ fn policy(spec: &Value, out: &mut Vec<FieldError>) {
                 port_number(&format!("{path}.ports[{at}].port"), &port["port"], out);
             }
             for (at, peer) in list(rule, peers).iter().enumerate() {
-                let block = peer["ipBlock"]["cidr"].as_str();
-                if let Some(text) = block.filter(|text| !is_block(text)) {
+                let cidr = peer["ipBlock"]["cidr"].as_str();
+                if let Some(text) = cidr.filter(|text| block(text).is_none()) {
                     let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
                     out.push(invalid(&format!("{path}.{peers}[{at}].ipBlock.cidr"), text, why));
                 }
             }
         }
     }
-}
-
-fn is_block(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
-    let most = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
 }
 
 /// The addresses of a slice are of its type.

@@ -2,7 +2,7 @@
 
 use super::{absent, at_least, fixed, list, one_of};
 use crate::apiserver::schema::Resource;
-use crate::apiserver::validate::text::{label, quantity};
+use crate::apiserver::text::{label, quantity};
 use crate::apiserver::validate::{FieldError, Reason, bad, forbidden, invalid, required};
 use serde_json::{Value, json};
 

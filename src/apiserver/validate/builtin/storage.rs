@@ -2,7 +2,7 @@
 
 use super::{IMMUTABLE, absent, fixed, list};
 use crate::apiserver::schema::Resource;
-use crate::apiserver::validate::text::quantity;
+use crate::apiserver::text::quantity;
 use crate::apiserver::validate::{FieldError, Reason, bad, forbidden, required};
 use serde_json::{Value, json};
 

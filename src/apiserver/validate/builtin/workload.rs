@@ -2,7 +2,7 @@
 
 use super::{IMMUTABLE, absent, at_least, fixed, list, one_of, port_number};
 use crate::apiserver::schema::Resource;
-use crate::apiserver::validate::text::{label, quantity};
+use crate::apiserver::text::{label, quantity};
 use crate::apiserver::validate::{FieldError, Reason, bad, forbidden, invalid, required};
 use serde_json::Value;
 
