@@ -1,4 +1,8 @@
 //! The mock Kubernetes API server: many clusters in one process.
+//!
+//! [`Fleet`] is the door for tests of others: as many clusters as they like, in three lines, with or without sockets.
+//! Behind it: [`http`] speaks the protocol, [`clusters`] decides what a call does, [`store`] keeps objects, [`schema`] knows
+//! the kinds.
 
 pub mod admission;
 pub mod apply;
@@ -8,6 +12,7 @@ pub mod clusters;
 pub mod defaults;
 pub mod endpoint;
 pub mod failure;
+mod fleet;
 pub mod http;
 pub mod kubeconfig;
 pub mod life;
@@ -25,3 +30,5 @@ mod text;
 pub mod tls;
 pub mod validate;
 mod wire;
+
+pub use fleet::{Builder, Fleet, FleetError};

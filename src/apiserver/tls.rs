@@ -86,6 +86,15 @@ impl Certificates {
         serving(&provider, clients, chain, key).map(|config| Self::Given(Arc::new(config)))
     }
 
+    /// Who clients have to trust, PEM; empty for given certificates, whose authority only their giver knows.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self {
+            Self::Ours(authority) => authority.pem(),
+            Self::Given(_) => String::new(),
+        }
+    }
+
     /// The TLS configuration for connections accepted at `address`.
     ///
     /// # Errors

@@ -101,9 +101,7 @@ async fn serve(args: &Args, scenario: Option<Scenario>) -> Result<ExitCode, Fail
     let setup = Setup { sites, certificates, listen, gzip: false };
     let serving = Serving::start_with(setup, listener, Arc::clone(&servers.clusters))?;
     let contexts = serving.contexts();
-    kubeconfig::write(&args.kubeconfig, &kubeconfig::text(&contexts, &authority.pem()))
-        .into_diagnostic()
-        .map_err(Failure::environment)?;
+    kubeconfig::write(&args.kubeconfig, &serving.kubeconfig()).into_diagnostic().map_err(Failure::environment)?;
     let hub = contexts.first().map_or("", |hub| hub.server.as_str());
     let path = args.kubeconfig.display();
     writeln!(

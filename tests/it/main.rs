@@ -11,6 +11,7 @@ mod faults;
 mod gate;
 mod house;
 mod import;
+mod library;
 mod manager;
 mod metrics;
 mod place;

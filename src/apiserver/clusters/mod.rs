@@ -132,6 +132,12 @@ pub struct Clusters {
     clusters: Vec<Arc<Cluster>>,
 }
 
+impl std::fmt::Debug for Clusters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clusters").field("len", &self.clusters.len()).finish_non_exhaustive()
+    }
+}
+
 impl Clusters {
     /// No clusters yet.
     #[must_use]

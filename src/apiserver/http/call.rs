@@ -9,8 +9,7 @@ use super::server::Server;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http_body::Body;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -43,26 +42,26 @@ pub(crate) enum Received {
 }
 
 /// The future of one answer.
-pub(crate) enum Answering {
+pub(crate) enum Answering<B> {
     /// It is there.
     Ready(Option<Response<AnswerBody>>),
     /// The body is still coming.
-    Reading(Box<Reading>),
+    Reading(Box<Reading<B>>),
 }
 
 /// A request whose body is still coming.
-pub(crate) struct Reading {
+pub(crate) struct Reading<B> {
     server: Arc<Server>,
     conn: Arc<Conn>,
     parts: Parts,
-    incoming: Incoming,
+    incoming: B,
     first: Bytes,
     rest: BytesMut,
     seen: usize,
 }
 
-impl Answering {
-    pub(crate) fn start(server: &Arc<Server>, conn: &Arc<Conn>, request: Request<Incoming>) -> Self {
+impl<B: Body<Data = Bytes> + Unpin> Answering<B> {
+    pub(crate) fn start(server: &Arc<Server>, conn: &Arc<Conn>, request: Request<B>) -> Self {
         let (parts, incoming) = request.into_parts();
         if incoming.is_end_stream() || matches!(parts.method, Method::GET | Method::HEAD) {
             return Self::Ready(Some(server.answer(conn, &parts, &Received::Whole(Bytes::new()))));
@@ -80,7 +79,7 @@ impl Answering {
     }
 }
 
-impl Future for Answering {
+impl<B: Body<Data = Bytes> + Unpin> Future for Answering<B> {
     type Output = Result<Response<AnswerBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -94,7 +93,7 @@ impl Future for Answering {
     }
 }
 
-impl Reading {
+impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         loop {
             match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {

@@ -137,7 +137,7 @@ struct Calls {
 impl hyper::service::Service<Request<Incoming>> for Calls {
     type Response = http::Response<AnswerBody>;
     type Error = std::convert::Infallible;
-    type Future = Answering;
+    type Future = Answering<Incoming>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         Answering::start(&self.server, &self.conn, request)

@@ -29,6 +29,7 @@ mod reply;
 mod review;
 mod route;
 mod server;
+mod service;
 mod table;
 mod token;
 mod version;
@@ -36,6 +37,7 @@ mod watch;
 mod webhook;
 
 pub use counters::{Counters, Reading};
+pub use service::{Answer, AnswerBody, Service};
 
 use super::clusters::{Cluster, Clusters};
 use super::kubeconfig;
@@ -44,7 +46,7 @@ use super::rbac::Authorization;
 use super::request::Now;
 use super::tls::Certificates;
 use crate::units::Span;
-use server::Server;
+pub(super) use server::Server;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch as signal;
@@ -97,8 +99,12 @@ impl Serving {
     /// # Errors
     /// When the socket does not tell its address.
     pub fn start(setup: Setup, listener: TcpListener) -> std::io::Result<Self> {
+        Self::over(Arc::new(Server::new(setup)), listener)
+    }
+
+    /// Serves what may be reached in other ways too.
+    pub(super) fn over(server: Arc<Server>, listener: TcpListener) -> std::io::Result<Self> {
         let port = listener.local_addr()?.port();
-        let server = Arc::new(Server::new(setup.sites, setup.certificates, setup.listen, setup.gzip));
         let (stop, stopping) = signal::channel(false);
         let accepting = tokio::spawn(accept(Arc::clone(&server), listener, stopping));
         Ok(Self { server, port, stop, accepting, ticking: None })
@@ -144,6 +150,12 @@ impl Serving {
         (0..).zip(self.server.sites()).map(context).collect()
     }
 
+    /// The same as the text of a kubeconfig, the first cluster being the current context.
+    #[must_use]
+    pub fn kubeconfig(&self) -> String {
+        kubeconfig::text(&self.contexts(), &self.server.certificates().authority())
+    }
+
     /// Stops accepting, tells every connection to end, and gives calls `grace` to finish.
     pub async fn stop(mut self, grace: Span) {
         self.stop.send_replace(true);
@@ -161,7 +173,8 @@ impl Drop for Serving {
     }
 }
 
-async fn tick(clusters: Arc<Clusters>) {
+/// Turns the wheel of `clusters` until it is aborted.
+pub(super) async fn tick(clusters: Arc<Clusters>) {
     let mut ticks = tokio::time::interval(TICK.to_std());
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -10,7 +10,7 @@ use super::identity::{self, Identity, Known};
 use super::query::{self, Query};
 use super::reply::Reply;
 use super::route::{Route, route};
-use super::{Site, authorize, discovery, health, objects, version};
+use super::{Setup, Site, authorize, discovery, health, objects, version};
 use crate::apiserver::endpoint;
 use crate::apiserver::failure::Failure;
 use crate::apiserver::listen::Listen;
@@ -54,7 +54,8 @@ pub(crate) struct Call<'a> {
 }
 
 impl Server {
-    pub(crate) fn new(sites: Vec<Site>, certificates: Certificates, listen: Listen, gzip: bool) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let Setup { sites, certificates, listen, gzip } = setup;
         let by_name = (0..).zip(&sites).map(|(at, site)| (site.name.clone(), at)).collect();
         let (counters, known, calls) = (Arc::default(), Known::default(), AtomicU64::new(0));
         Self { sites, by_name, certificates, listen, counters, known, calls, gzip }

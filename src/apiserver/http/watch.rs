@@ -29,7 +29,7 @@ pub(crate) struct WatchBody {
 }
 
 impl WatchBody {
-    pub(crate) fn new(subscription: Box<Subscription>, view: View, open: OpenWatch) -> Self {
+    pub(super) fn new(subscription: Box<Subscription>, view: View, open: OpenWatch) -> Self {
         Self { subscription, view, headed: false, ended: false, _open: open }
     }
 
