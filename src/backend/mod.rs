@@ -3,9 +3,11 @@
 //! In: what the scenario asks for and what the machine has. Out: API servers that are ready, with addresses and
 //! credentials, and their processes; or what is absent and where to get it. What is decided stands apart from what is
 //! done: [`assets`] says which programs there are, `control_plane::plan` with which arguments they are started, and
-//! [`control_plane`] starts and stops them; [`guest`] says on whose clusters a run may write. Nobody here knows what a run does with an API server.
+//! [`control_plane`] starts and stops them; [`kind`] makes and deletes clusters in containers; [`guest`] says on whose
+//! clusters a run may write. Nobody here knows what a run does with an API server.
 
 pub mod assets;
 pub mod control_plane;
 pub mod guest;
+pub mod kind;
 pub mod tether;

@@ -91,10 +91,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let base = scenario::parse(&text, &name, &sets).map_err(Failure::input)?;
     if args.check {
         only_loopback(&base)?;
-        if base.backend.uses(Home::Kubeconfig) {
+        if base.backend.uses(Home::Kubeconfig) || base.backend.is_of_kind() {
             return Err(Failure::input(miette::miette!(
                 help = "leave --check or `backend` out",
-                "a check does not write to clusters of others"
+                "a check neither writes to clusters of others nor makes some of kind"
             )));
         }
     }
@@ -165,7 +165,7 @@ fn played_live(scenario: &Scenario, world: &World, _threads: usize) -> Result<Pl
     let private = tempfile::Builder::new().prefix("flamboyance-").tempdir().map_err(|error| impossible(&error))?;
     let (scenario, world) = (Arc::new(scenario.clone()), Arc::new(world.clone()));
     let begun = record::begin(&scenario, clock::unix(), record::Clock::Real, observer(&scenario));
-    let outcome = match live::run(&scenario, &world, (private.path(), None), false, &mut |_| {}) {
+    let outcome = match live::run(&scenario, &world, (private.path(), &live::Guests::default()), false, &mut |_| {}) {
         Ok(outcome) if outcome.ending != live::Ending::Interrupted => outcome,
         Ok(_) | Err(live::CrewError::Interrupted) => return Err(NotPlayed::Interrupted),
         Err(error) => return Err(impossible(&error)),

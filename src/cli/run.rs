@@ -1,5 +1,6 @@
 //! `run SCENARIO`: the main job.
 
+mod lent;
 mod metrics;
 mod simulated;
 
@@ -9,8 +10,8 @@ use super::Failure;
 use super::output::{self, Output};
 use super::progress::Screen;
 use crate::drive::live::budget::TooMuch;
-use crate::drive::live::guest::GuestError;
-use crate::drive::live::{self, CrewError, Ending, Guest, Outcome};
+use crate::drive::live::kind::RaiseError;
+use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
 use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
 use crate::scenario::{self, Backend, Expect, Home, ManagerKind, Scenario, TopologyKind};
@@ -102,6 +103,9 @@ pub(super) struct Args {
     /// Write to that cluster though it carries no mark
     #[arg(long)]
     yes: bool,
+    /// Keep the clusters of kind when the run has ended; `destroy --kind` deletes them
+    #[arg(long)]
+    keep: bool,
     /// No progress, only the result
     #[arg(short, long)]
     quiet: bool,
@@ -123,18 +127,23 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     only_loopback(&scenario)?;
     possible(&scenario, &world)?;
+    let lender = lent::Lender::of(args, &scenario)?;
     let mut metrics = args.metrics.map(Metrics::serve).transpose()?;
     if let (Some(metrics), false) = (&metrics, args.quiet) {
         writeln!(std::io::stderr(), "metrics: http://{}/metrics", metrics.address)?;
     }
     let started = clock::unix();
     let begun = record::begin(&scenario, started, record::Clock::Real, observer(&scenario));
-    let guest = (scenario.backend.hub == Home::Kubeconfig).then(|| enter(args, &begun.run_id)).transpose()?;
+    let lender = lender.enter(args, &begun.run_id)?;
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));
     let folder = Folder::create(&path, &begun).map_err(cannot_write)?;
     let private = tempfile::Builder::new().prefix("flamboyance-").tempdir()?;
+    let lent = match lender.lend((&scenario, &world, &begun.run_id), (private.path(), &path), args.quiet) {
+        Ok(lent) => lent,
+        Err(error) => return Err(not_begun(folder, begun, error)),
+    };
     let mut screen = Screen::new(args.quiet, scenario.run.timeout);
-    let place = (private.path(), guest.as_ref());
+    let place = (private.path(), &lent.guests);
     let ran = live::run(&scenario, &world, place, args.objects, &mut |standing| {
         screen.show(&standing.progress, standing.since);
         if let Some(metrics) = &mut metrics {
@@ -146,10 +155,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
     });
     screen.end();
-    let outcome = match ran {
+    let well = ran.as_ref().is_ok_and(|outcome| matches!(outcome.ending, Ending::Settled | Ending::Interrupted));
+    let left = lent.give_back(args, (!well).then_some(&path));
+    let mut outcome = match ran {
         Ok(outcome) => outcome,
         Err(error) => return Err(not_begun(folder, begun, error)),
     };
+    outcome.observed.complaints.extend(left);
     let record = deliver(folder, begun, &scenario, &world, &outcome)?;
     output::print(&output::record(&record, args.output, output::style(true))?)?;
     let complaints = &outcome.observed.complaints;
@@ -165,21 +177,6 @@ fn possible(scenario: &Scenario, world: &World) -> Result<(), Failure> {
         backend::assets::find().map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
     }
     Ok(())
-}
-
-/// The cluster that shall be the hub, if the run may write there.
-fn enter(args: &Args, run_id: &str) -> Result<Guest, Failure> {
-    let Some(kubeconfig) = &args.kubeconfig else {
-        return Err(Failure::input(miette::miette!(
-            help = "give --kubeconfig FILE, or set KUBECONFIG",
-            "the hub is a cluster of a kubeconfig, and none is given"
-        )));
-    };
-    let entered = live::guest::enter(kubeconfig, args.context.as_deref(), &backend::guest::run_label(run_id), args.yes);
-    entered.map_err(|error| match error {
-        GuestError::Unwelcome(_) => Failure::input(miette::Report::from_err(error)),
-        _ => Failure::environment(miette::Report::from_err(error)),
-    })
 }
 
 /// Servers of ours tell what they store; on those of others somebody has to look.
@@ -204,17 +201,30 @@ fn too_much(error: TooMuch) -> Failure {
 }
 
 /// The run never began: the record says so, and the user why.
-fn not_begun(folder: Folder, mut begun: RunRecord, error: CrewError) -> Failure {
-    begun.reason = Some(match error {
-        CrewError::Interrupted => Reason::Interrupted,
-        _ => Reason::SetupFailed,
-    });
+fn not_begun(folder: Folder, mut begun: RunRecord, error: impl Into<NotBegun>) -> Failure {
+    let NotBegun { interrupted, report } = error.into();
+    begun.reason = Some(if interrupted { Reason::Interrupted } else { Reason::SetupFailed });
     if let Err(second) = folder.close(begun) {
         return cannot_write(second);
     }
-    match error {
-        CrewError::Interrupted => Failure::interrupted(miette::Report::from_err(error)),
-        _ => Failure::environment(miette::Report::from_err(error)),
+    if interrupted { Failure::interrupted(report) } else { Failure::environment(report) }
+}
+
+/// Why a run never began.
+struct NotBegun {
+    interrupted: bool,
+    report: miette::Report,
+}
+
+impl From<CrewError> for NotBegun {
+    fn from(error: CrewError) -> Self {
+        Self { interrupted: matches!(error, CrewError::Interrupted), report: miette::Report::from_err(error) }
+    }
+}
+
+impl From<RaiseError> for NotBegun {
+    fn from(error: RaiseError) -> Self {
+        Self { interrupted: matches!(error, RaiseError::Interrupted), report: miette::Report::from_err(error) }
     }
 }
 

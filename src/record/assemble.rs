@@ -199,14 +199,19 @@ fn assumptions(scenario: &Scenario) -> Vec<Assumption> {
         source: "scenario".to_owned(),
         kind: AssumptionKind::Assumed,
     };
-    vec![
+    let workloads = assumed("run.workloadReady", scenario.run.workload_ready.to_string(), "time");
+    let mut all = vec![
         assumed("run.flux.fetch", flux.fetch.to_string(), "time"),
         assumed("run.flux.build", flux.build.to_string(), "time"),
-        assumed("run.workloadReady", scenario.run.workload_ready.to_string(), "time"),
         assumed("run.flux.concurrency", flux.concurrency.to_string(), "reconciles at once"),
         assumed("run.flux.healthPoll", flux.health_poll.to_string(), "time"),
         assumed("run.flux.dependencyPoll", flux.dependency_poll.to_string(), "time"),
-    ]
+    ];
+    // Nodes that run pods say themselves when those are ready.
+    if !scenario.backend.leaves.is_of_kind() {
+        all.push(workloads);
+    }
+    all
 }
 
 fn counts(ran: &Ran<'_>, processes: &[ProcessRecord]) -> Counts {

@@ -46,6 +46,7 @@ const fn backend(backend: spec::Backend) -> model::Backend {
     match backend {
         spec::Backend::Mock => model::Backend::MOCK,
         spec::Backend::LocalControlPlane => model::Backend::of(model::Home::LocalControlPlane),
+        spec::Backend::Kind => model::Backend::of(model::Home::Kind),
         spec::Backend::Hub(home) => model::Backend { hub: self::home(home), ..model::Backend::MOCK },
     }
 }
@@ -53,6 +54,8 @@ const fn backend(backend: spec::Backend) -> model::Backend {
 const fn home(home: spec::Elsewhere) -> model::Home {
     match home {
         spec::Elsewhere::LocalControlPlane => model::Home::LocalControlPlane,
+        spec::Elsewhere::Kind => model::Home::Kind,
+        spec::Elsewhere::KindHa => model::Home::KindHa,
         spec::Elsewhere::Kubeconfig => model::Home::Kubeconfig,
     }
 }

@@ -354,6 +354,9 @@ pub(super) enum Backend {
     /// Every hub and every leaf is a kube-apiserver with its etcd, from the folder that `KUBEBUILDER_ASSETS` names, for the
     /// time of the run: 460 MiB each.
     LocalControlPlane,
+    /// Every hub and every leaf is a cluster of kind with nodes that run pods, for the time of the run; the programs `kind`
+    /// and docker, nerdctl or podman are needed.
+    Kind,
     /// The hub's objects live elsewhere, those of the leaves in mock API servers.
     Hub(Elsewhere),
 }
@@ -364,6 +367,10 @@ pub(super) enum Backend {
 pub(super) enum Elsewhere {
     /// A kube-apiserver with its etcd, from the folder that `KUBEBUILDER_ASSETS` names, for the time of the run.
     LocalControlPlane,
+    /// A cluster of kind of one node, for the time of the run.
+    Kind,
+    /// One with three control planes.
+    KindHa,
     /// An existing cluster: the context of a kubeconfig that `run` is given. What the run writes there is labelled and
     /// removed at its end.
     Kubeconfig,

@@ -273,3 +273,97 @@ async fn what_a_killed_run_left_on_a_cluster_of_somebodys_is_found_and_destroyed
     assert_eq!(hub.get("/api/v1/namespaces/other").await.code, 200);
     assert_eq!(destroy(&[]), "1 objects removed\n");
 }
+
+/// A command of this program that finds stand-ins for `kind` and `docker`: clusters are API servers of this program, and
+/// `transcript` below `state` has what was asked for. With `fails` the cluster of that name does not come up.
+fn with_kind(state: &Path, arguments: &[&str]) -> Command {
+    let stand_ins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/kind");
+    let mut folders = vec![stand_ins];
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    let mut command = flamboyance();
+    let program = command.get_program().to_owned();
+    command.env("PATH", std::env::join_paths(folders).unwrap()).env("STATE", state).env("FLAMBOYANCE", program);
+    command.env_remove("KIND_EXPERIMENTAL_PROVIDER").args(arguments);
+    command
+}
+
+/// The commands of a transcript, without names of files and what is drawn.
+fn transcript(state: &Path) -> Vec<String> {
+    let text = fs::read_to_string(state.join("transcript")).unwrap();
+    let word = |word: &str| match word.split_once("flamboyance-run-") {
+        Some((_, rest)) if !word.starts_with('/') => format!("RUN{}", &rest[6..]),
+        _ if word.starts_with('/') => "FILE".to_owned(),
+        _ => word.to_owned(),
+    };
+    text.lines().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ")).collect()
+}
+
+const KIND: [&str; 8] =
+    ["--set", "backend=kind", "--set", "fleet.clusters=2", "--set", "run.flux.healthPoll=500ms", "-o", "json"];
+
+#[test]
+fn clusters_of_kind_are_made_used_and_deleted() {
+    let (state, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let result = folder.path().join("result");
+    let mut run = with_kind(state.path(), &["run", smoke().to_str().unwrap(), "--objects"]);
+    let output = run.args(KIND).arg("--out").arg(&result).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!([&record["backend"], &record["observer"], &record["status"]], ["kind", "watch", "complete"]);
+    assert_eq!(record["counts"]["apps_healthy"], 2);
+    let assumed = record["assumptions"].as_array().unwrap();
+    assert!(assumed.iter().all(|it| it["id"] != "run.workloadReady"), "nodes say when pods are ready");
+    let objects = fs::read_to_string(result.join("objects.json")).unwrap();
+    assert!(objects.contains("registry.k8s.io/pause:") && !objects.contains("registry.invalid"));
+    let create = |what: &str| {
+        format!("kind create cluster --retain --wait 5m --name RUN-{what} --config FILE --kubeconfig FILE")
+    };
+    let delete = |what: &str| format!("kind delete cluster --name RUN-{what} --kubeconfig FILE");
+    let mut said = transcript(state.path());
+    let image = said.drain(..3).collect::<Vec<_>>();
+    assert_eq!(image[0], "docker info");
+    assert!(image[1].starts_with("docker image inspect kindest/node:") && image[2].starts_with("docker pull kindest/"));
+    // Several at once: in no order.
+    let [mut made, mut gone]: [Vec<_>; 2] = [said[..3].to_vec(), said[3..].to_vec()];
+    made.sort();
+    gone.sort();
+    assert_eq!(made, ["hub-0", "leaf-0", "leaf-1"].map(create));
+    assert_eq!(gone, ["hub-0", "leaf-0", "leaf-1"].map(delete));
+}
+
+#[test]
+fn a_cluster_of_kind_that_does_not_come_up_leaves_its_logs_and_nothing_else() {
+    let (state, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let result = folder.path().join("result");
+    let mut run = with_kind(state.path(), &["run", smoke().to_str().unwrap()]);
+    let output = run.args(KIND).env("FAILS", "leaf-1").arg("--out").arg(&result).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("failed to create cluster: no space"), "{}", said(&output));
+    let record: Value = serde_json::from_slice(&fs::read(result.join("record.json")).unwrap()).unwrap();
+    assert_eq!((&record["status"], &record["reason"]), (&"partial".into(), &"setup_failed".into()));
+    assert_eq!(fs::read_dir(result.join("kind-logs")).unwrap().count(), 3);
+    let left = fs::read_dir(state.path())
+        .unwrap()
+        .flatten()
+        .filter(|file| file.path().extension().is_some_and(|extension| extension == "cluster"));
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn clusters_of_kind_that_are_kept_are_found_again_and_no_others() {
+    let (state, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut run =
+        with_kind(state.path(), &["run", smoke().to_str().unwrap(), "--keep", "--set", "backend.hub=kind-ha"]);
+    let output = run.arg("--out").arg(folder.path().join("result")).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("kept: flamboyance-run-"), "{}", said(&output));
+    fs::write(state.path().join("flamboyance-hub.cluster"), "").unwrap();
+    let output = with_kind(state.path(), &["destroy", "--kind"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("-hub-0 deleted\n1 clusters deleted"), "{text}");
+    assert!(state.path().join("flamboyance-hub.cluster").exists(), "that one is the user's");
+
+    let output = with_kind(state.path(), &["run", smoke().to_str().unwrap(), "--keep"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("this scenario makes none"), "{}", said(&output));
+}

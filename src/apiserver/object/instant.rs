@@ -13,7 +13,7 @@ pub fn write(unix_secs: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&units::rfc3339(unix_secs));
 }
 
-/// The instant of a text, read as `seconds` reads it; `None` if it is before 1970.
+/// The instant of a text, as RFC 3339 has it; `None` if it is before 1970.
 #[must_use]
 pub fn parse(text: &str) -> Option<u64> {
     u64::try_from(seconds(text)?).ok()

@@ -7,7 +7,7 @@
 use super::child::{self, Child, ChildIndex, Heard};
 use super::event::Event;
 use super::notice::{Notice, Order, Server};
-use super::settings::{self, Access, Guest, Settings};
+use super::settings::{self, Access, Guests, Settings};
 use crate::clock;
 use crate::scenario::{TopologyKind, Victim};
 use crate::topology::Layout;
@@ -105,7 +105,7 @@ const fn above(kind: TopologyKind) -> Option<&'static str> {
 pub(super) struct Crew {
     pub(super) members: Vec<Member>,
     folder: PathBuf,
-    guest: Option<Guest>,
+    guests: Guests,
     scenario: PathBuf,
     /// API servers write their objects at their end.
     objects: bool,
@@ -132,7 +132,7 @@ impl Crew {
     pub(super) fn muster(
         scenario: &crate::scenario::Scenario,
         layout: &Layout,
-        (folder, guest): (&Path, Option<&Guest>),
+        (folder, guests): (&Path, &Guests),
         (objects, patience): (bool, Span),
         events: &SyncSender<Event>,
         heard: &Receiver<Event>,
@@ -143,7 +143,7 @@ impl Crew {
         let mut crew = Self {
             members: Vec::new(),
             folder: folder.to_owned(),
-            guest: guest.cloned(),
+            guests: guests.clone(),
             scenario: scenario_file,
             objects,
             hubs: Vec::new(),
@@ -190,7 +190,8 @@ impl Crew {
             leaves: (role != LEAVES).then(|| self.leaves.clone()),
             hubs: if role == HUB { Vec::new() } else { self.hubs.clone() },
             number,
-            guest: self.guest.clone().filter(|_| role == HUB),
+            guest: if role == HUB { self.guests.hubs.get(number as usize).cloned() } else { None },
+            hosts: if role == LEAVES { self.guests.leaves.clone() } else { Vec::new() },
             folder: self.folder.clone(),
             objects: self.objects.then(|| objects_of(&self.folder, name)),
         };

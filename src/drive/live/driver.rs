@@ -7,7 +7,7 @@
 use super::above::cells;
 use super::event::{Event, Events};
 use super::net::{APPLY, AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route};
-use super::settings::{Access, Guest};
+use super::settings::Access;
 use super::shifts::Hand;
 use crate::calls::{Kind, Tally, Target};
 use crate::clock;
@@ -68,7 +68,7 @@ impl Driver {
         scenario: &Scenario,
         world: &Arc<World>,
         catalogue: &Arc<Catalogue>,
-        (hubs, leaves, guest): (&[Access], &Access, Option<&Guest>),
+        (hubs, leaves, run): (&[Access], &Access, Option<&str>),
         events: Events,
     ) -> Result<Self, AccessError> {
         let mut pools = Pools::new(CONNECTIONS, Arc::default());
@@ -83,7 +83,7 @@ impl Driver {
             catalogue: Arc::clone(catalogue),
             servers: leaves.clone(),
             hubs,
-            run: guest.map(|guest| guest.run.clone()),
+            run: run.map(str::to_owned),
             layout: Layout::of(world, &scenario.topology),
             course: Course::of(world, scenario),
             epoch: Time(0),

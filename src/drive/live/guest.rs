@@ -5,9 +5,7 @@
 
 use super::driver;
 use super::furnish::Furnish;
-use super::net::{
-    AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route, Traffic, credentials, from_kubeconfig,
-};
+use super::net::{AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route, Traffic};
 use super::settings::{Contact, Guest};
 use crate::backend::guest::{Found, MARK, RUN, Unwelcome, may_write};
 use crate::calls::{Kind, Target};
@@ -73,7 +71,7 @@ pub fn enter(kubeconfig: &Path, context: Option<&str>, run: &str, told: bool) ->
         let marked = exists(furnish.get(Kind::CONFIG_MAP, &mark).await)?;
         let applications = furnish.list(Kind::APPLICATION, ARGOCD_NAMESPACE, "").await?.len();
         may_write(&contact.server, Found { marked, applications }, told)?;
-        Ok(Guest { contact, run: run.to_owned() })
+        Ok(Guest { contact, run: Some(run.to_owned()) })
     })
 }
 
@@ -92,9 +90,7 @@ fn visit<T>(
 ) -> Result<T, GuestError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let visited = runtime.block_on(async {
-        let config = from_kubeconfig(kubeconfig, context).await?;
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let contact = Contact { server, credentials: credentials(&config)? };
+        let contact = Contact::read(kubeconfig, context).await?;
         let route: Route = Pools::new(1, Arc::new(Traffic::default())).route(&contact.config()?)?;
         let client = Client::new(driver::USER_AGENT);
         let furnish = Furnish { client: &client, route: &route, target: Target::Hub, run: None };

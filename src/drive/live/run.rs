@@ -12,7 +12,7 @@ use super::faults;
 use super::guest;
 use super::notice::{Notice, Order};
 use super::observation::{Observation, Observed};
-use super::settings::Guest;
+use super::settings::Guests;
 use super::shifts;
 use crate::apiserver::listen::raise_file_limit;
 use crate::clock;
@@ -133,9 +133,20 @@ pub fn fits(scenario: &Scenario, world: &World) -> Result<(), TooMuch> {
 /// Control planes of others that a run starts.
 #[must_use]
 pub fn control_planes(scenario: &Scenario, world: &World) -> u64 {
-    let of = |home: Home, clusters: u32| if home == Home::LocalControlPlane { u64::from(clusters) } else { 0 };
+    let of = |home: Home, clusters: u32| u64::from(clusters) * weight(home);
     of(scenario.backend.hub, Layout::of(world, &scenario.topology).hubs)
         + of(scenario.backend.leaves, world.clusters().len())
+}
+
+/// What a cluster weighs, in control planes. A node of kind runs kubelet, containerd, CoreDNS and kindnet as well, which
+/// weigh as much again (assumed); the large one has three such nodes and a worker.
+const fn weight(home: Home) -> u64 {
+    match home {
+        Home::Mock | Home::Kubeconfig => 0,
+        Home::LocalControlPlane => 1,
+        Home::Kind => 2,
+        Home::KindHa => 7,
+    }
 }
 
 /// Kinds that a manager watches on a leaf at most: two sources, Kustomization, HelmRelease.
@@ -143,8 +154,8 @@ const WATCHED_KINDS: u64 = 4;
 /// With a manager of its own on the leaf: Secrets, and Applications twice.
 const WATCHED_BESIDE: u64 = 3;
 
-/// Runs a scenario with real processes and sockets. `folder` is private and survives the run, `guest` is the hub where that
-/// is a cluster of somebody's; `tell` hears how it goes, some times per second. With `state`, all objects are kept as they
+/// Runs a scenario with real processes and sockets. `folder` is private and survives the run, `guests` are the clusters
+/// of others that stand in for ours; `tell` hears how it goes, some times per second. With `state`, all objects are kept as they
 /// are at the end.
 ///
 /// # Errors
@@ -152,7 +163,7 @@ const WATCHED_BESIDE: u64 = 3;
 pub fn run(
     scenario: &Arc<Scenario>,
     world: &Arc<World>,
-    (folder, guest): (&Path, Option<&Guest>),
+    (folder, guests): (&Path, &Guests),
     state: bool,
     tell: &mut dyn FnMut(&Standing<'_>),
 ) -> Result<Outcome, CrewError> {
@@ -167,13 +178,14 @@ pub fn run(
     let began = clock::now();
     let layout = Layout::of(world, &scenario.topology);
     let patience = budget::patience(scenario.fleet.clusters.into(), control_planes(scenario, world));
-    let mut crew = Crew::muster(scenario, &layout, (folder, guest), (state, patience), &events, &heard)?;
+    let mut crew = Crew::muster(scenario, &layout, (folder, guests), (state, patience), &events, &heard)?;
     let setup = clock::now().since(began);
     let catalogue = Arc::new(Catalogue::new(&scenario.addons));
     let epoch = clock::now() + Span::from_millis(20);
     let epoch_day = clock::unix() + Span::from_millis(20);
-    let driver = Driver::new(scenario, world, &catalogue, (&crew.hubs, &crew.leaves, guest), Events(events.clone()))
-        .map_err(|e| CrewError::Failed { name: "the driver".to_owned(), message: e.to_string() })?;
+    let driver =
+        Driver::new(scenario, world, &catalogue, (&crew.hubs, &crew.leaves, guests.run()), Events(events.clone()))
+            .map_err(|e| CrewError::Failed { name: "the driver".to_owned(), message: e.to_string() })?;
     let tally = driver.tally();
     let hand = driver.hand();
     runtime.spawn(driver.play(epoch));
@@ -200,7 +212,7 @@ pub fn run(
         commits: BTreeMap::new(),
         to_play: 3,
         farewell: FAREWELL
-            + guest.map_or(Span::ZERO, |_| guest::patience(world.apps() + u64::from(world.clusters().len()))),
+            + guests.run().map_or(Span::ZERO, |_| guest::patience(world.apps() + u64::from(world.clusters().len()))),
         to_move: (course.moved(), epoch + course.first()),
     };
     let (earliest, deadline) = (epoch + scenario.run.duration, epoch + scenario.run.timeout);

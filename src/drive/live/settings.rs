@@ -1,6 +1,6 @@
 //! What a child is told at its start, as a file in the run's private folder.
 
-use super::net::{AccessError, from_cluster_secret, from_token};
+use super::net::{AccessError, credentials, from_cluster_secret, from_kubeconfig, from_token};
 use crate::fleet::bearer;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -16,8 +16,10 @@ pub(crate) struct Settings {
     pub(crate) hubs: Vec<Access>,
     /// Which manager or hub this is, counted from 0.
     pub(crate) number: u32,
-    /// The cluster of somebody's that is the hub.
+    /// The cluster of others that is this hub.
     pub(crate) guest: Option<Guest>,
+    /// The clusters of others that are the leaves, in the order of ids.
+    pub(crate) hosts: Vec<Contact>,
     /// The run's private folder.
     pub(crate) folder: PathBuf,
     /// Where an API server writes all its objects at its end, if they are wanted.
@@ -41,18 +43,34 @@ pub(crate) enum Access {
     Apart(Vec<Contact>),
 }
 
-/// A run as the guest of a cluster of somebody's, which is its hub.
+/// A run as the guest of a cluster of others, which is a hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
     /// How the cluster is reached.
     pub(crate) contact: Contact,
-    /// The label of everything written there.
-    pub(crate) run: String,
+    /// The label of everything written there, by which it is removed at the end; none where the cluster itself goes.
+    pub(crate) run: Option<String>,
+}
+
+/// Clusters of others that stand in for API servers of ours.
+#[derive(Clone, Debug, Default)]
+pub struct Guests {
+    /// Hubs by number; none where they are ours.
+    pub hubs: Vec<Guest>,
+    /// Leaves in the order of ids; none where they are ours.
+    pub leaves: Vec<Contact>,
+}
+
+impl Guests {
+    /// The label of what is written to hubs.
+    pub(crate) fn run(&self) -> Option<&str> {
+        self.hubs.first().and_then(|guest| guest.run.as_deref())
+    }
 }
 
 /// How one API server is reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Contact {
+pub struct Contact {
     /// Its URL.
     pub(crate) server: String,
     /// What it trusts and is trusted by, as a cluster Secret of Argo CD has it.
@@ -96,6 +114,16 @@ pub(crate) fn read(path: &Path) -> Result<Settings, SettingsError> {
 }
 
 impl Contact {
+    /// How a context of a kubeconfig is reached.
+    ///
+    /// # Errors
+    /// When the file cannot be read, has no such context, or needs a plug-in.
+    pub(crate) async fn read(kubeconfig: &Path, context: Option<&str>) -> Result<Self, AccessError> {
+        let config = from_kubeconfig(kubeconfig, context).await?;
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        Ok(Self { server, credentials: credentials(&config)? })
+    }
+
     /// The same for a client of ours.
     ///
     /// # Errors

@@ -54,6 +54,19 @@ pub struct Entry {
     pub items: Vec<Item>,
     /// Filler of each ConfigMap, `config_map_bytes` long.
     pub filler: String,
+    /// What its pods run.
+    pub image: Image,
+}
+
+/// What the pods of an add-on run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Image {
+    /// An image of no registry, named after the add-on, for pods that nobody starts.
+    #[default]
+    Nowhere,
+    /// The one that every node of kind has, because it holds the namespaces of all pods (kind v0.32.0, `sandbox_image` of
+    /// containerd's configuration). It does nothing and is ready at once.
+    Pause,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +119,11 @@ impl Catalogue {
         }
         let entries = addons.iter().map(Entry::new).collect();
         Self { entries, repos, log: RwLock::default() }
+    }
+
+    /// Lets pods run what nodes can start.
+    pub fn run_pods(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.image = Image::Pause);
     }
 
     /// A new commit (or chart, or digest) under every reference of the add-on.
@@ -265,7 +283,7 @@ impl Entry {
             items.extend((0..count).map(|nth| Item { kind, name: name(&addon.name, kind, nth), nth }));
         }
         let filler = "flamboyance ".chars().cycle().take(o.config_map_bytes as usize).collect();
-        Self { addon: addon.clone(), items, filler }
+        Self { addon: addon.clone(), items, filler, image: Image::default() }
     }
 }
 

@@ -29,7 +29,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::server::addon as laboratory_addon;
 
-pub use catalogue::{Build, Catalogue, Item, Revision};
+pub use catalogue::{Build, Catalogue, Image, Item, Revision};
 pub use controllers::{Controllers, PassId};
 pub use course::{Before, Course};
 pub use object::{Meta, Object};

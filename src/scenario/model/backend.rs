@@ -25,6 +25,12 @@ impl Backend {
         [self.hub, self.leaves].contains(&home)
     }
 
+    /// Whether kind makes any of it.
+    #[must_use]
+    pub const fn is_of_kind(self) -> bool {
+        self.hub.is_of_kind() || self.leaves.is_of_kind()
+    }
+
     /// Its name in a record: one word if all live alike.
     #[must_use]
     pub fn name(self) -> String {
@@ -43,6 +49,10 @@ pub enum Home {
     Mock,
     /// A kube-apiserver and an etcd that the run starts and stops.
     LocalControlPlane,
+    /// A cluster of kind that the run makes and deletes.
+    Kind,
+    /// One with three control planes.
+    KindHa,
     /// A cluster of somebody's.
     Kubeconfig,
 }
@@ -54,7 +64,15 @@ impl Home {
         match self {
             Self::Mock => "mock",
             Self::LocalControlPlane => "local-control-plane",
+            Self::Kind => "kind",
+            Self::KindHa => "kind-ha",
             Self::Kubeconfig => "kubeconfig",
         }
+    }
+
+    /// Whether kind makes it.
+    #[must_use]
+    pub const fn is_of_kind(self) -> bool {
+        matches!(self, Self::Kind | Self::KindHa)
     }
 }

@@ -63,17 +63,13 @@ const FOLLOWED: [Kind; 10] = [
 pub(super) async fn hub(mut stage: Stage) -> Result<(), RoleError> {
     let leaves = stage.settings.leaves.take().ok_or_else(|| RoleError::Server("no leaves are named".to_owned()))?;
     let guest = stage.settings.guest.take();
-    let (mut plane, contact, route) = match &guest {
-        Some(guest) => (None, guest.contact.clone(), route(&guest.contact)?),
-        None => {
-            let found = assets::find().map_err(|e| RoleError::Server(e.to_string()))?;
-            let folder = stage.settings.folder.join(format!("hub-{}", stage.settings.number));
-            let Raised { plane, contact, route } = raise(&found, &folder).await?;
-            (Some(plane), contact, route)
-        }
+    let raised = match &guest {
+        Some(guest) => host(guest.contact.clone()),
+        None => raise(&programs()?, &stage.settings.folder.join(format!("hub-{}", stage.settings.number))).await,
     };
+    let Raised { mut plane, contact, route } = raised?;
     let client = Client::new(USER_AGENT);
-    let run = guest.as_ref().map(|guest| guest.run.as_str());
+    let run = guest.as_ref().and_then(|guest| guest.run.as_deref());
     let furnish = Furnish { client: &client, route: &route, target: Target::Hub, run };
     let objects: Vec<_> = std::iter::once(stage.world.project()).chain(secrets(&stage, &leaves)).collect();
     if let Err(refusal) = furnish.all(schema::argocd_crds(), &[namespace(ARGOCD_NAMESPACE)], &objects).await {
@@ -105,6 +101,10 @@ pub(super) async fn hub(mut stage: Stage) -> Result<(), RoleError> {
     Ok(())
 }
 
+fn programs() -> Result<Assets, RoleError> {
+    assets::find().map_err(|e| RoleError::Server(e.to_string()))
+}
+
 async fn until_one_ends(plane: Option<&mut ControlPlane>) -> RoleError {
     match plane {
         Some(plane) => RoleError::Server(plane.until_one_ends().await.to_string()),
@@ -124,9 +124,11 @@ async fn sweep(furnish: &Furnish<'_>, run: &str, reporter: &Reporter) -> Result<
     Ok(())
 }
 
-/// Leaves on a control plane each, and the same controllers as behind the mock, which speak to them over sockets.
+/// Leaves on a control plane each or on clusters of others, and the same Flux as behind the mock, which speaks to them
+/// over sockets.
 pub(super) async fn leaves(mut stage: Stage) -> Result<(), RoleError> {
-    let found = assets::find().map_err(|e| RoleError::Server(e.to_string()))?;
+    let hosts = std::mem::take(&mut stage.settings.hosts);
+    let found = if hosts.is_empty() { Some(programs()?) } else { None };
     let fleet = stage.world.clusters();
     let crds = leaves::definitions(stage.scenario.topology.kind);
     let catalog = Catalog::builtin().with_crds(&crds).map_err(|e| RoleError::Server(e.to_string()))?;
@@ -134,7 +136,12 @@ pub(super) async fn leaves(mut stage: Stage) -> Result<(), RoleError> {
     let client = Arc::new(Client::new(USER_AGENT));
     let raised: Vec<Raised> = stream::iter(fleet.ids())
         .map(async |id| {
-            let raised = raise(&found, &stage.settings.folder.join(fleet.name(id))).await?;
+            let raised = match &found {
+                Some(found) => raise(found, &stage.settings.folder.join(fleet.name(id))).await,
+                None => host(
+                    hosts.get(id.index()).cloned().ok_or_else(|| RoleError::Server("a leaf has no host".to_owned()))?,
+                ),
+            }?;
             let furnish = Furnish { client: &client, route: &raised.route, target: Target::Leaf, run: None };
             furnish.all(&crds, &namespaces, &[]).await.map_err(refused)?;
             Ok::<_, RoleError>(raised)
@@ -149,11 +156,16 @@ pub(super) async fn leaves(mut stage: Stage) -> Result<(), RoleError> {
     let inbox = Inbox::new(remotes.len(), true);
     let stores = Stores::There(remotes.clone(), catalog.clone());
     let model = Model::start(Arc::clone(&inbox), leaves::setup(&stage, stores, SETTLE))?;
-    let observers: Arc<[_]> = Arc::from([leaves::observer(&stage.world, &stage.reporter), inbox.observer()]);
+    // Where nodes run pods, nobody stands in for the controller of Deployments.
+    let modelled = |kind: Kind| kind != Kind::DEPLOYMENT || !stage.scenario.backend.leaves.is_of_kind();
     for (remote, raised) in remotes.iter().zip(&raised) {
-        follow(&client, &raised.route, &catalog, remote, &observers);
+        let observers = |kind| {
+            let told = std::iter::once(leaves::observer(&stage.world, &stage.reporter));
+            told.chain(modelled(kind).then(|| inbox.observer())).collect()
+        };
+        follow(&client, &raised.route, &catalog, remote, observers);
     }
-    let servers = servers("leaf", raised.iter().map(|raised| &raised.plane));
+    let servers = servers("leaf", raised.iter().filter_map(|raised| raised.plane.as_ref()));
     let (contacts, mut planes): (Vec<_>, Vec<_>) =
         raised.into_iter().map(|it| (it.contact, (it.plane, it.route))).unzip();
     stage.reporter.notice(Notice::Ready { access: Access::Apart(contacts), servers });
@@ -163,10 +175,10 @@ pub(super) async fn leaves(mut stage: Stage) -> Result<(), RoleError> {
                 model.commit(AddonId(addon));
             }
         };
-        let ends = select_all(planes.iter_mut().map(|(plane, _)| Box::pin(plane.until_one_ends())));
+        let ends = select_all(planes.iter_mut().map(|(plane, _)| Box::pin(until_one_ends(plane.as_mut()))));
         tokio::select! {
             () = orders => {}
-            (error, ..) = ends => return Err(RoleError::Server(error.to_string())),
+            (error, ..) = ends => return Err(error),
         }
     }
     let mut calls = Tally::default();
@@ -191,7 +203,7 @@ fn follow(
     route: &Route,
     catalog: &Catalog,
     remote: &Arc<Remote>,
-    observers: &Arc<[clusters::Observer]>,
+    observers: impl Fn(Kind) -> Arc<[clusters::Observer]>,
 ) {
     for kind in FOLLOWED {
         let info = kind.info();
@@ -201,7 +213,7 @@ fn follow(
         let deleted_by = move |namespace: &str, name: &str| {
             if deleter.has_deleted(&about, namespace, name) { CONTROLLERS } else { driver::USER_AGENT }
         };
-        let (cluster, observers) = (remote.id(), Arc::clone(observers));
+        let (cluster, observers) = (remote.id(), observers(kind));
         let mut mirror = Mirror { cluster, resource, observers, deleted_by, known: BTreeMap::new() };
         tokio::spawn(async move {
             let path = info.path(info.version, "", "");
@@ -213,9 +225,10 @@ fn follow(
 /// Whoever deletes and is not the harness.
 const CONTROLLERS: &str = "kustomize-controller";
 
-/// A control plane that is ready, and how it is reached.
+/// An API server that is ready, and how it is reached.
 struct Raised {
-    plane: ControlPlane,
+    /// Where this process has started it.
+    plane: Option<ControlPlane>,
     contact: Contact,
     route: Route,
 }
@@ -226,7 +239,13 @@ async fn raise(found: &Assets, folder: &Path) -> Result<Raised, RoleError> {
     let credentials = certificate(&plane.admin.certificate, &plane.admin.key, &plane.ca_pem);
     let contact = Contact { server: plane.server.clone(), credentials };
     let route = route(&contact)?;
-    Ok(Raised { plane, contact, route })
+    Ok(Raised { plane: Some(plane), contact, route })
+}
+
+/// The same of a cluster of others.
+fn host(contact: Contact) -> Result<Raised, RoleError> {
+    let route = route(&contact)?;
+    Ok(Raised { plane: None, contact, route })
 }
 
 fn route(contact: &Contact) -> Result<Route, RoleError> {

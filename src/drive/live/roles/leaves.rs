@@ -76,10 +76,14 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
 /// What the controllers need; `settle` is how long commits take to come back.
 pub(super) fn setup(stage: &Stage, stores: Stores, settle: Span) -> Setup {
     let (world, reporter) = (Arc::clone(&stage.world), stage.reporter.clone());
+    let mut flux = flux::World::new(&stage.scenario);
+    if stage.scenario.backend.leaves.is_of_kind() {
+        flux.catalogue.run_pods();
+    }
     Setup {
         stores,
         settle,
-        world: Arc::new(flux::World::new(&stage.scenario)),
+        world: Arc::new(flux),
         workload_ready: stage.scenario.run.workload_ready,
         app: Arc::new(move |_, name| world.find_app(name)),
         tell: Arc::new(move |signal| reporter.signal(signal)),

@@ -2,7 +2,7 @@
 
 use super::{Pen, quote, release_name, secret_name};
 use crate::calls::{ContentId, Kind, ObjectId};
-use crate::model::flux::catalogue::{Catalogue, Entry};
+use crate::model::flux::catalogue::{Catalogue, Entry, Image};
 use crate::model::flux::spec::{Spec, Values};
 use crate::model::flux::{Build, Item, Object, Place, ReleaseState};
 use base64::Engine as _;
@@ -154,13 +154,27 @@ fn data(out: &mut String, entry: &Entry, item: &Item, version: &str, build: Buil
     out.push_str("},");
 }
 
+/// See [`Image::Pause`].
+const PAUSE: &str = "registry.k8s.io/pause:3.10";
+
 fn deployment(out: &mut String, entry: &Entry, item: &Item, version: &str, values: &Values) {
     let (name, addon) = (&item.name, &entry.addon);
     let replicas = values.replicas.unwrap_or(addon.objects.replicas);
     let _ =
         write!(out, r#""spec":{{"replicas":{replicas},"selector":{{"matchLabels":{{"app":"{name}"}}}},"template":{{"#);
-    let _ = write!(out, r#""metadata":{{"labels":{{"app":"{name}"}}}},"spec":{{"containers":[{{"image":"#);
-    quote(out, &format!("registry.invalid/{}:{version}", addon.name));
+    let _ = write!(out, r#""metadata":{{"labels":{{"app":"{name}"}}}},"spec":{{"containers":[{{"#);
+    match entry.image {
+        Image::Nowhere => {
+            out.push_str(r#""image":"#);
+            quote(out, &format!("registry.invalid/{}:{version}", addon.name));
+        }
+        // Its version shows in the template, so that a new one rolls out.
+        Image::Pause => {
+            out.push_str(r#""env":[{"name":"VERSION","value":"#);
+            quote(out, version);
+            let _ = write!(out, r#"}}],"image":"{PAUSE}""#);
+        }
+    }
     out.push_str(r#","name":"main"}]}}},"#);
 }
 
