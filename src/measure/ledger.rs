@@ -137,6 +137,8 @@ impl Books {
         ours.signals += theirs.signals;
         ours.late += theirs.late;
         ours.dropped += theirs.dropped;
+        // Managers that share a hub are of one part.
+        ours.ownership = ours.ownership.take().or(theirs.ownership);
         for (ours, theirs) in ours.shards.iter_mut().zip(theirs.shards) {
             ours.merge(theirs);
         }
@@ -259,7 +261,9 @@ impl Ledger {
 
     /// Everything that was counted, all parts closed.
     #[must_use]
-    pub fn into_books(self) -> Books {
+    pub fn into_books(mut self) -> Books {
+        let end = self.plan.start + self.books.length;
+        self.books.sum.ownership = self.owners.finish(end);
         self.books
     }
 

@@ -71,6 +71,11 @@ impl Troubles {
         self.still.push((actor, until));
     }
 
+    /// Somebody who stood still goes on at once.
+    pub fn go_on(&mut self, actor: Actor) {
+        self.still.retain(|(other, _)| *other != actor);
+    }
+
     /// Trouble `id` begins.
     pub fn begin(&mut self, id: u32, hit: Hit, kind: Kind, until: Time) {
         self.going.push((id, hit, kind, until));

@@ -62,6 +62,8 @@ pub struct Standing {
     pub present: Vec<u32>,
     /// Clusters that are new to it may be taken over.
     pub may_gain: bool,
+    /// What was chosen by hand, as a fingerprint: whoever says that it knows must have let go by it.
+    pub chosen: u64,
 }
 
 impl Members {
@@ -140,7 +142,7 @@ impl Members {
         let may_gain = self.listed == self.changes
             && self.said == view
             && others.all(|who| self.peers.get(who).is_some_and(|peer| peer.view == view));
-        Standing { present, may_gain }
+        Standing { present, may_gain, chosen: self.chosen }
     }
 
     /// All leases must be read before anything can be taken over; the number is for [`Self::listed`].
@@ -301,7 +303,7 @@ mod tests {
     impl Manager {
         fn act(&mut self, me: u32, now: Time) -> Option<String> {
             self.members.chosen(self.chosen);
-            let Standing { present, may_gain } = self.members.look(now);
+            let Standing { present, may_gain, .. } = self.members.look(now);
             for cluster in 0..CLUSTERS {
                 let owns = &mut self.owns[cluster as usize];
                 // A choice moves every cluster on.
@@ -388,6 +390,19 @@ mod tests {
         members.renewed(Time(0), String::new());
         assert!(members.holds(Time(LENGTH.0 - 1)) && !members.holds(Time(LENGTH.0)));
         assert_eq!(members.look(Time(LENGTH.0)).present, Vec::<u32>::new());
+    }
+
+    /// Found by a simulation: a choice that came amid another change was said to be known before it was followed.
+    #[test]
+    fn a_choice_shows_even_while_nothing_may_be_taken_over() {
+        let mut members = Members::new(0, LENGTH);
+        members.renewed(Time(0), String::new());
+        members.heard(1, 1, "", Time(0));
+        let before = members.look(Time(1));
+        members.chosen(7);
+        let after = members.look(Time(1));
+        assert!(!before.may_gain && !after.may_gain);
+        assert_ne!(before, after);
     }
 
     #[test]

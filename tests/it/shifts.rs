@@ -126,19 +126,49 @@ fn what_a_topology_or_a_clock_cannot_do_is_told_before_the_start() {
         assert_eq!(output.status.code(), Some(2), "{change}: {}", said(&output));
         assert!(bare(&said(&output)).contains(&bare(expected)), "{change}: {}", said(&output));
     }
-    for (topology, change, expected) in [
-        (lease, "managers: { delta: 1 }", "fixed managers: leave out `topology.lease`"),
-        (
-            "kind: cells, shards: 2",
-            "drain: { cell: 0 }",
-            "the simulated clock has fixed managers: leave out `drain cell 0`",
-        ),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("shifting.yaml");
-        std::fs::write(&path, written(topology, &[("1s", change)])).unwrap();
-        let output = crate::run::flamboyance().arg("run").arg(&path).args(["--clock", "virtual"]).output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{change}: {}", said(&output));
-        assert!(bare(&said(&output)).contains(&bare(expected)), "{change}: {}", said(&output));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shifting.yaml");
+    std::fs::write(&path, written("kind: cells, shards: 2", &[("1s", "drain: { cell: 0 }")])).unwrap();
+    let output = crate::run::flamboyance().arg("run").arg(&path).args(["--clock", "virtual"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let expected = "cells has fixed managers on the simulated clock, with fixed clusters: leave out `drain cell 0`";
+    assert!(bare(&said(&output)).contains(&bare(expected)), "{}", said(&output));
+}
+
+/// One manager joins, then another dies and comes back while an upgrade is under way.
+#[test]
+fn managers_that_join_and_die_end_alike_on_both_clocks() {
+    let text = written(
+        "kind: sharded, shards: 2, scheme: rendezvous, lease: 2s",
+        &[("1500ms", "managers: { delta: 1 }"), ("4100ms", "upgrade: { addon: ingress, version: v2 }")],
+    );
+    let kill = "    - at: 4s\n      fault: { kind: kill, manager: 0, duration: 4s }\n  run: { duration: 11s, ";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both.yaml");
+    std::fs::write(&path, text.replace("  run: { ", kill)).unwrap();
+    let [live, simulated] = ["real", "virtual"].map(|clock| {
+        let out = folder.path().join(clock);
+        let mut command = crate::run::flamboyance();
+        command.arg("run").arg(&path).args(["--clock", clock, "--objects", "-o", "json", "--out"]).arg(&out);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{clock}: {}", said(&output));
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let objects: serde_json::Map<String, Value> =
+            serde_json::from_slice(&std::fs::read(out.join("objects.json")).unwrap()).unwrap();
+        (record, objects)
+    });
+    let differences = flamboyance::study::twin::differences(&live.1, &simulated.1);
+    assert!(differences.is_empty(), "{}", differences[0]);
+    for name in ["clusters", "apps", "apps_healthy", "changes", "failed", "double_owned"] {
+        assert_eq!(live.0["counts"][name], simulated.0["counts"][name], "{name}");
     }
+    let steps = |record: &Value| -> Vec<Value> {
+        let shifts = record["ownership"]["shifts"].as_array().unwrap().iter();
+        shifts.map(|shift| shift["what"].clone()).collect()
+    };
+    assert_eq!(steps(&live.0), steps(&simulated.0));
+    let (live, simulated) = (moved(&live.0), moved(&simulated.0));
+    assert_eq!(simulated[1], simulated[2], "what a dead manager lost comes back with it: {simulated:?}");
+    // A machine that is too busy to renew a lease in time moves more.
+    assert!(simulated[0] > 0 && live[0] >= simulated[0] && live[1] >= simulated[1], "{live:?} {simulated:?}");
 }

@@ -104,6 +104,22 @@ pub(super) enum Event {
         /// Which manager.
         shard: u32,
     },
+    /// Something happens to a manager's keeper of leases and choices.
+    Keeper {
+        /// Which manager.
+        shard: u32,
+        /// Which life of it.
+        life: u32,
+        /// What.
+        step: KeeperStep,
+    },
+    /// Who manages what changes, by the timeline.
+    Shift {
+        /// Which step.
+        n: u32,
+        /// Which of its writes arrives, from 1; 0 when it begins.
+        nth: u32,
+    },
     /// The calls of a pass are answered.
     PassCalls {
         /// The leaf.
@@ -111,6 +127,29 @@ pub(super) enum Event {
         /// The pass.
         pass: PassId,
     },
+}
+
+/// What happens to a manager's keeper. Calls are numbered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeeperStep {
+    /// Its alarm clock goes off.
+    Turn,
+    /// It has started and listed everything.
+    Up,
+    /// A call arrives at the hub.
+    Arrives(u32),
+    /// Its answer is back.
+    Answered(u32),
+    /// It has taken too long.
+    Late(u32),
+    /// The watch of leases tells it something, by its place among what is under way.
+    Heard(u32),
+    /// The watch of cluster Secrets tells it of choices: so many in all.
+    Chosen(u32),
+    /// It has waited for more of them.
+    Settle,
+    /// The list of Applications is there that it needs for new leaves.
+    Listed,
 }
 
 /// The calls of a change, in their order. Flux objects are written by hand in Reference mode alone.

@@ -10,7 +10,7 @@
 //! restart    calls are refused, watches list anew at the end
 //! ```
 
-use super::event::{Event, Stage};
+use super::event::{Event, KeeperStep, Stage};
 use super::sim::Simulation;
 use crate::calls::{Kind, Op, Target, Verb};
 use crate::fleet::{ChangeKind, World};
@@ -90,10 +90,11 @@ impl Simulation<'_> {
             Event::AppSeen { app, .. } | Event::FluxSeen { app, .. } => Actor::Manager(self.apps[*app as usize].shard),
             Event::WatchOpened { leaf, .. } => Actor::Manager(self.owner(*leaf)),
             Event::ManagerTurn { shard } | Event::ManagerListed { shard } => Actor::Manager(*shard),
-            Event::RoundReplies { round } => {
-                let app = self.rounds.get_mut(*round)?.app;
-                Actor::Manager(self.apps[app as usize].shard)
-            }
+            Event::RoundReplies { round } => Actor::Manager(self.rounds.get_mut(*round)?.shard),
+            Event::Keeper { step: KeeperStep::Arrives(_), .. } => Actor::Hub,
+            Event::Keeper { shard, .. } => Actor::Manager(*shard),
+            Event::Shift { nth: 0, .. } => return None,
+            Event::Shift { .. } => Actor::Hub,
             Event::CallLost { .. } => return None,
             Event::CallArrives { round, nth } => {
                 let round = self.rounds.get_mut(*round)?;
@@ -115,6 +116,9 @@ impl Simulation<'_> {
         let timer = match event {
             Event::LeafTurn { leaf } => Some(&mut self.leaves[leaf as usize].armed),
             Event::ManagerTurn { shard } => Some(&mut self.managers[shard as usize].armed),
+            Event::Keeper { shard, step: KeeperStep::Turn, .. } => {
+                self.crew.as_mut().map(|crew| &mut crew.keepers[shard as usize].alarm)
+            }
             _ => None,
         };
         if let Some(armed) = timer.filter(|armed| **armed == Some(self.now)) {
@@ -182,10 +186,10 @@ impl Simulation<'_> {
     /// A call has no answer: once it is repeated, as in a live run.
     pub(super) fn call_lost(&mut self, id: u32, nth: u8) {
         let Some(round) = self.rounds.get_mut(id) else { return };
-        let (app, op) = (round.app, round.batch[usize::from(nth)].clone());
+        let (app, shard, op) = (round.app, round.shard, round.batch[usize::from(nth)].clone());
         let again = round.lost & 1 << nth == 0;
         round.lost |= 1 << nth;
-        let (shard, leaf) = (self.apps[app as usize].shard, self.apps[app as usize].leaf);
+        let leaf = self.apps[app as usize].leaf;
         let row = self.managers[shard as usize].row;
         self.sums.rows[row as usize].counts.add(&op, 0);
         if again {
@@ -200,10 +204,7 @@ impl Simulation<'_> {
     /// A watch of a site must list anew.
     pub(super) fn relist(&mut self, shard: u32, site: Site, kind: Kind, objects: u64) {
         let target = if site == Site::Hub { Target::Hub } else { Target::Leaf };
-        let manager = &self.managers[shard as usize];
-        if manager.down {
-            return;
-        }
+        let Some(manager) = self.managers.get(shard as usize).filter(|manager| !manager.down) else { return };
         let row = manager.row;
         self.sums.rows[row as usize].counts.add_key(target, Verb::Watch, kind, (false, false), 200);
         self.list(site, kind, objects);
@@ -242,26 +243,32 @@ impl Simulation<'_> {
 
     /// A manager is gone with all that it knew. Calls on their way arrive; nobody hears the answers.
     fn kill(&mut self, shard: u32) {
+        for leaf in 0..u32::try_from(self.watches.len()).unwrap_or(u32::MAX) {
+            if self.owner(leaf) == shard {
+                self.forget_leaf(shard, leaf);
+            }
+        }
+        self.begin_anew(shard);
+        self.rounds.each_mut(|round| round.dead |= round.shard == shard);
+        self.keeper_dies(shard);
+    }
+
+    /// A manager is as one that has never run, and down.
+    pub(super) fn begin_anew(&mut self, shard: u32) {
         let fresh = self.fresh_manager(shard);
         let old = std::mem::replace(&mut self.managers[shard as usize], fresh);
         let manager = &mut self.managers[shard as usize];
-        (manager.watch_events, manager.watches) = (old.watch_events, old.watches);
-        manager.down = true;
-        manager.woken = old.woken;
-        for leaf in 0..self.watches.len() {
-            if self.owner(u32::try_from(leaf).unwrap_or(u32::MAX)) == shard {
-                self.watches[leaf] = super::manager::Watches::default();
-            }
-        }
-        for app in self.apps.iter_mut().filter(|app| app.shard == shard) {
-            app.forget();
-        }
-        let apps = &self.apps;
-        self.rounds.each_mut(|round| round.dead |= apps[round.app as usize].shard == shard);
+        (manager.watch_events, manager.woken, manager.down) = (old.watch_events, old.woken, true);
     }
 
     /// It starts again and lists all Applications and cluster Secrets.
     fn start_again(&mut self, shard: u32) {
+        if let Some(crew) = &self.crew {
+            // Whoever was sent home meanwhile stays there.
+            return if shard < crew.wanted {
+                self.start_keeper(shard)
+            };
+        }
         let row = self.managers[shard as usize].row;
         let counts = &mut self.sums.rows[row as usize].counts;
         for kind in [Kind::APPLICATION, Kind::SECRET] {
@@ -276,6 +283,11 @@ impl Simulation<'_> {
     /// The list is there: every app is looked at.
     pub(super) fn manager_listed(&mut self, shard: u32) {
         self.managers[shard as usize].down = false;
+        self.read_applications(shard);
+    }
+
+    /// A manager reads all Applications of its leaves.
+    pub(super) fn read_applications(&mut self, shard: u32) {
         for app in 0..self.apps.len() {
             if self.apps[app].shard == shard && self.hub[app].exists {
                 let news = self.hub[app].news();

@@ -15,6 +15,9 @@ use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+/// Watches of a hub that every manager holds: Applications and cluster Secrets. Leases are one more.
+pub(super) const HUB_WATCHES: u64 = 2;
+
 /// A manager.
 #[derive(Clone, Debug)]
 pub(super) struct Manager {
@@ -53,7 +56,7 @@ impl Manager {
             woken: false,
             depth_at: None,
             // Applications and cluster Secrets of the hub; beside a leaf those of the leaf.
-            watches: 2,
+            watches: HUB_WATCHES + u64::from(scenario.topology.lease.is_some()),
             down: false,
             watch_events: 0,
         }
@@ -70,6 +73,8 @@ pub(super) struct Managed {
     pub(super) leaf: u32,
     pub(super) addon: u16,
     known: bool,
+    /// The last generation that was read.
+    generation: u32,
     target: Target,
     pub(super) shape: Option<Arc<Shape>>,
     pub(super) app: App,
@@ -83,6 +88,8 @@ pub(super) struct Managed {
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) app: u32,
+    /// Its manager.
+    pub(super) shard: u32,
     pub(super) machine: Reconcile,
     pub(super) began: Time,
     pub(super) waited: Span,
@@ -142,6 +149,7 @@ impl Managed {
             leaf,
             addon,
             known: false,
+            generation: 0,
             target: Target::default(),
             shape: None,
             app: App::empty(),
@@ -182,6 +190,11 @@ impl Managed {
         *self = Self::new(Arc::clone(&self.name), self.shard, self.leaf, self.addon);
     }
 
+    /// Whether what the watch says was overtaken by a list.
+    pub(super) const fn is_old(&self, news: &super::event::AppNews) -> bool {
+        self.known && !news.gone && news.generation < self.generation
+    }
+
     /// Whether what the watch says is what is known already: our own writes come back this way.
     pub(super) fn knows(&self, news: &super::event::AppNews) -> bool {
         self.known
@@ -207,7 +220,7 @@ impl Managed {
             old.status = status;
         }
         self.known = true;
-        self.target = news.target;
+        (self.target, self.generation) = (news.target, news.generation);
         self.app = App {
             ids: Ids { app: id(0), workload: id(1), source: id(2), namespace: id(3) },
             mode: shape.mode,

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! event    what happens; queue: in which order      ground   what never changes: world, rules of kinds, costs
-//! faults   what goes wrong, and what that means
+//! faults   what goes wrong, and what that means         crew     managers of one hub: whose every leaf is
+//! lease    by what they know of each other
 //! changes  the harness: the timeline, open loop     hub      Applications as headers
 //! rounds   managers: watches, queues, rounds        leaf     Flux objects and installed ones as headers, controllers
 //! shape    Application -> Flux specs, once per shape digest  one number for everything that happened
@@ -46,6 +47,7 @@
 mod argo;
 mod changes;
 mod course;
+mod crew;
 mod digest;
 mod ends;
 mod event;
@@ -54,6 +56,7 @@ mod fold;
 mod ground;
 mod hub;
 mod leaf;
+mod lease;
 mod manager;
 mod objects;
 mod opening;
@@ -204,9 +207,11 @@ pub enum Impossible {
         /// When.
         at: Span,
     },
-    /// Managers would come, go or take over.
-    #[error("the simulated clock has fixed managers: leave out {what}, or use --clock real")]
+    /// Managers would come, go or take over, or clusters would move to another cell.
+    #[error("{kind} has fixed managers on the simulated clock, with fixed clusters: leave out {what}")]
     Fixed {
+        /// The topology, or the manager.
+        kind: &'static str,
         /// What asks for it.
         what: String,
     },
@@ -312,14 +317,21 @@ pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64, threads: usi
     Ok(())
 }
 
-/// Nobody takes over from anybody here.
+/// Managers that share a hub come and go and take over. Cells are parts that have nothing to do with each other, and how
+/// Argo CD's managers find each other is not simulated.
 fn fixed(scenario: &Scenario) -> Result<(), Impossible> {
+    let (manager, topology) = (scenario.manager.kind, scenario.topology.kind);
+    let kind = match topology {
+        _ if manager.argo().is_some() => manager.name(),
+        TopologyKind::Sharded => return Ok(()),
+        _ => topology.name(),
+    };
     let shift = scenario.timeline.iter().find_map(|step| match &step.action {
         Action::Shift(shift) => Some(format!("`{shift}` at {}", step.at)),
         _ => None,
     });
     let lease = scenario.topology.lease.map(|_| "`topology.lease`".to_owned());
-    lease.or(shift).map_or(Ok(()), |what| Err(Impossible::Fixed { what }))
+    lease.or(shift).map_or(Ok(()), |what| Err(Impossible::Fixed { kind, what }))
 }
 
 /// What a simulation that did not settle was waiting for, one sentence each.

@@ -9,9 +9,9 @@ use crate::fleet::{ChangeKind, World};
 use crate::ids::{AddonId, AppId, ClusterId};
 use crate::model::hardware::{Direction, Hardware, Site};
 use crate::model::prices::Call;
-use crate::scenario::{Scenario, TopologyKind};
+use crate::scenario::{Action, Scenario, TopologyKind};
 use crate::seed::Seed;
-use crate::topology::Layout;
+use crate::topology::{Course, Layout};
 use crate::units::{Span, Time};
 use std::collections::BTreeSet;
 
@@ -62,8 +62,10 @@ impl Parts {
         let layout = Layout::of(world, &scenario.topology);
         let owners: Vec<u32> = layout.homes.iter().map(|home| home.manager).collect();
         let clusters = world.clusters().len();
+        let shifts = scenario.timeline.iter().any(|step| matches!(step.action, Action::Shift(_)));
+        let most = if shifts { Course::of(world, scenario).most() } else { 0 };
         let (count, managers) = match kind {
-            TopologyKind::Single | TopologyKind::Sharded => (1, layout.managers),
+            TopologyKind::Single | TopologyKind::Sharded => (1, layout.managers.max(most)),
             TopologyKind::Cells | TopologyKind::HubAndSpoke => (layout.managers, 1),
         };
         let part = |cluster: u32| if count == 1 { 0 } else { owners[cluster as usize] };
@@ -85,7 +87,7 @@ impl Parts {
             addons: u32::try_from(world.addons().len()).unwrap_or(u32::MAX),
             managers,
             all_managers: layout.managers,
-            rows: layout.processes,
+            rows: if count == 1 { layout.processes.max(managers) } else { layout.processes },
             clusters: by_part.into_iter().map(ClusterId).collect(),
             starts,
             places,

@@ -26,11 +26,14 @@ impl Simulation<'_> {
     /// The watch of Applications tells a manager.
     pub(super) fn app_seen(&mut self, app: u32, news: AppNews) {
         let shard = self.apps[app as usize].shard;
-        if self.managers[shard as usize].down {
+        if self.is_deaf(shard) {
             return;
         }
         self.hardware.think(shard, self.now, self.ground.scenario.model.manager.hear);
         let managed = &mut self.apps[app as usize];
+        if managed.is_old(&news) {
+            return;
+        }
         if news.gone {
             managed.forget();
             let queue = &mut self.managers[shard as usize].queue;
@@ -54,6 +57,9 @@ impl Simulation<'_> {
     pub(super) fn flux_seen(&mut self, app: u32, slot: Slot, shown: u32) {
         let Some(shown) = self.shown.take(shown) else { return };
         let shard = self.apps[app as usize].shard;
+        if self.is_deaf(shard) {
+            return;
+        }
         self.hardware.think(shard, self.now, self.ground.scenario.model.manager.hear);
         if self.apps[app as usize].learn(slot, shown, false, self.rules) {
             self.enqueue(app, true);
@@ -79,6 +85,11 @@ impl Simulation<'_> {
             }
             self.enqueue(app, true);
         }
+    }
+
+    /// Whether there is no such manager at the moment.
+    fn is_deaf(&self, shard: u32) -> bool {
+        self.managers.get(shard as usize).is_none_or(|manager| manager.down)
     }
 
     /// Puts an app in line.
@@ -110,7 +121,7 @@ impl Simulation<'_> {
         while self.managers[at].free > 0 {
             let Some((app, waited)) = self.managers[at].queue.take(self.now) else { break };
             took = true;
-            match self.begin_round(app) {
+            match self.begin_round(app, shard) {
                 Some((seen, why)) => {
                     let machine = Reconcile::new(self.apps[app as usize].app, seen, why, self.rules);
                     self.start(app, machine, waited);
@@ -136,9 +147,9 @@ impl Simulation<'_> {
     }
 
     /// What a round starts from; `None` if it has to wait for a watch or is not ours any more.
-    fn begin_round(&mut self, app: u32) -> Option<([Seen; 2], Why)> {
+    fn begin_round(&mut self, app: u32, shard: u32) -> Option<([Seen; 2], Why)> {
         let managed = &mut self.apps[app as usize];
-        if !managed.is_ours() {
+        if !managed.is_ours() || managed.shard != shard {
             return None;
         }
         let noted = managed.agenda;
@@ -183,6 +194,7 @@ impl Simulation<'_> {
         let next = machine.step(&[], self.now);
         let round = self.rounds.put(Round {
             app,
+            shard,
             machine,
             began: self.now,
             waited,
@@ -208,9 +220,12 @@ impl Simulation<'_> {
 
     /// The calls of a batch leave when the limiters let them.
     fn send(&mut self, id: u32, batch: Batch) {
-        let Some(app) = self.rounds.get_mut(id).map(|round| round.app) else { return };
-        let (shard, leaf) = (self.apps[app as usize].shard, self.apps[app as usize].leaf);
+        let Some((app, shard)) = self.rounds.get_mut(id).map(|round| (round.app, round.shard)) else { return };
+        let leaf = self.apps[app as usize].leaf;
         let count = u8::try_from(batch.len()).unwrap_or(u8::MAX);
+        if !self.may_act(shard, app) {
+            return self.not_sent(id, batch);
+        }
         let cost = self.ground.scenario.model.manager.ask.scaled(u64::from(count), 1);
         let ready = self.hardware.think(shard, self.now, cost);
         for (nth, op) in (0..count).zip(&batch) {
@@ -233,10 +248,28 @@ impl Simulation<'_> {
         round.batch = batch;
     }
 
+    /// Its leaf is another manager's by now, or its manager's lease is over: no call begins, and none is answered.
+    fn not_sent(&mut self, id: u32, batch: Batch) {
+        let now = self.now;
+        let Some(round) = self.rounds.get_mut(id) else { return };
+        round.calls += u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        round.replies = SmallVec::from_elem((0, None), batch.len());
+        let row = self.managers[round.shard as usize].row;
+        let counts = &mut self.sums.rows[row as usize].counts;
+        // Tried twice, as every call whose connection breaks.
+        batch.iter().chain(&batch).for_each(|op| counts.add(op, 0));
+        round.batch = batch;
+        self.queue.push(now, Event::RoundReplies { round: id });
+    }
+
     /// A call arrives at its API server and is answered by the rules.
     pub(super) fn call_arrives(&mut self, id: u32, nth: u8) {
         let Some(round) = self.rounds.get_mut(id) else { return };
-        let (app, op) = (round.app, round.batch[usize::from(nth)].clone());
+        let (app, shard, op) = (round.app, round.shard, round.batch[usize::from(nth)].clone());
+        if (round.pushed_back > 0 || round.lost > 0) && !self.may_act(shard, app) {
+            // It is not repeated.
+            return self.answered(id, nth, (0, None), self.now);
+        }
         let site = match op.target {
             Target::Hub => self.home_site(app),
             Target::Leaf => Site::Leaf(self.apps[app as usize].leaf),
@@ -253,7 +286,6 @@ impl Simulation<'_> {
             Target::Hub => (self.on_hub(app, &op, done), None),
             Target::Leaf => self.on_leaf(app, &op),
         };
-        let shard = self.apps[app as usize].shard;
         let row = self.managers[shard as usize].row;
         let target = if op.target == Target::Hub { self.home() } else { Target::Leaf };
         let flags = (op.status, op.dry_run);
@@ -276,8 +308,7 @@ impl Simulation<'_> {
     /// A server told a call to come back after a pause: it does so, as often as in a live run.
     pub(super) fn pushed_back(&mut self, id: u32, nth: u8, op: &Op<Body>, pause: Span) {
         let Some(round) = self.rounds.get_mut(id) else { return };
-        let shard = self.apps[round.app as usize].shard;
-        let row = self.managers[shard as usize].row;
+        let row = self.managers[round.shard as usize].row;
         self.sums.rows[row as usize].counts.add(op, 429);
         round.pushed_back += 1;
         if round.pushed_back <= PUSHED_BACK_MAX {
@@ -339,14 +370,16 @@ impl Simulation<'_> {
             self.rounds.take(id);
             return;
         }
-        let (app, batch) = (round.app, std::mem::take(&mut round.batch));
+        let (app, shard, batch) = (round.app, round.shard, std::mem::take(&mut round.batch));
         round.lost = 0;
         let answers = std::mem::take(&mut round.replies);
         let refused = answers.iter().map(|(code, _)| *code).find(|code| !(200..300).contains(code));
         round.refused = refused.or(round.refused);
         let mut replies: SmallVec<[Reply<View>; 2]> = SmallVec::new();
+        let ours = self.apps[app as usize].shard == shard;
         for (op, (code, shown)) in batch.iter().zip(answers) {
-            let object = self.told(app, op, code, shown);
+            // What is another's by now is not kept.
+            let object = if ours { self.told(app, op, code, shown) } else { None };
             replies.push(Reply { code, object });
         }
         let Some(round) = self.rounds.get_mut(id) else { return };
@@ -383,9 +416,10 @@ impl Simulation<'_> {
     fn finish(&mut self, id: u32, outcome: &Outcome) {
         let Some(round) = self.rounds.take(id) else { return };
         let managed = &mut self.apps[round.app as usize];
-        let shard = managed.shard;
+        let shard = round.shard;
+        let lost = managed.shard != shard;
         let manager = &mut self.managers[shard as usize];
-        if managed.is_ours() {
+        if managed.is_ours() && !lost {
             managed.app.settle(outcome, self.now);
             managed.agenda.end(round.app, outcome, &manager.resync, &mut manager.queue, self.now);
         }
@@ -408,6 +442,9 @@ impl Simulation<'_> {
                 calls: round.calls,
                 outcome: round_outcome(outcome, round.refused),
             });
+        }
+        if lost {
+            self.keep(shard);
         }
         self.wake(shard);
     }

@@ -1,13 +1,14 @@
 //! The simulation of one part after another: its hub, its managers, its leaves, and the queue of what happens next.
 
 use super::course::Courses;
+use super::crew::Crew;
 use super::ends::Ends;
 use super::event::{Event, Stage};
 use super::fold::Folds;
 use super::ground::Ground;
 use super::hub::Application;
 use super::leaf::{Leaf, Out, Shown};
-use super::manager::{Managed, Manager, Round, Watches, watched_kind};
+use super::manager::{HUB_WATCHES, Managed, Manager, Round, Watches, watched_kind};
 use super::opening::Openings;
 use super::parts::{Part, Parts};
 use super::queue::Queue;
@@ -48,6 +49,8 @@ pub(super) struct Simulation<'a> {
     /// What managers know of apps, by app.
     pub(super) apps: Vec<Managed>,
     pub(super) managers: Vec<Manager>,
+    /// Whose every leaf is, where managers share a hub.
+    pub(super) crew: Option<Box<Crew>>,
     /// Managers that must look at their queues.
     pub(super) woken: Vec<u32>,
     pub(super) leaves: Vec<Leaf>,
@@ -122,6 +125,10 @@ impl<T> Slab<T> {
         self.free.len() == self.table.len()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.table.iter().flatten()
+    }
+
     pub(super) fn each_mut(&mut self, f: impl FnMut(&mut T)) {
         self.table.iter_mut().flatten().for_each(f);
     }
@@ -151,6 +158,7 @@ impl<'a> Simulation<'a> {
             hub: Vec::new(),
             apps: Vec::new(),
             managers: Vec::new(),
+            crew: None,
             woken: Vec::new(),
             leaves: Vec::new(),
             watches: Vec::new(),
@@ -179,7 +187,8 @@ impl<'a> Simulation<'a> {
                 slack: Span::ZERO,
                 shards: parts.rows() as usize,
                 managers: parts.all_managers(),
-            }),
+            })
+            .with_owners(world.clusters().len().into()),
             part: parts.part(0),
             parts,
             ground,
@@ -250,6 +259,9 @@ impl<'a> Simulation<'a> {
         for (n, (at, _)) in (0..).zip(&self.parts.commits) {
             self.queue.push(self.clock.to_part(*at), Event::Commit { n });
         }
+        let owners = part.clusters.iter().map(|&cluster| self.parts.manager_of(cluster)).collect();
+        self.crew = Crew::new(scenario, world, owners, self.parts.managers());
+        self.muster();
         self.schedule_change();
         self.open();
     }
@@ -408,6 +420,8 @@ impl<'a> Simulation<'a> {
             }
             Event::RelistHub { shard } => self.relist(shard, Site::Hub, Kind::APPLICATION, self.hub_objects.0),
             Event::ManagerListed { shard } => self.manager_listed(shard),
+            Event::Keeper { shard, life, step } => self.keeper((shard, life), step),
+            Event::Shift { n, nth } => self.shift(n, nth),
         }
         true
     }
@@ -550,8 +564,11 @@ impl<'a> Simulation<'a> {
         } else {
             self.signal(report.signal(app, done, u64::from(news.generation)));
         }
-        let (site, watchers) = (self.home_site(app), self.managers.len() as u64);
-        self.managers.iter_mut().for_each(|manager| manager.watch_events += 1);
+        let (site, mut watchers) = (self.home_site(app), 0);
+        for manager in self.managers.iter_mut().filter(|manager| !manager.down) {
+            manager.watch_events += 1;
+            watchers += 1;
+        }
         self.sums.hub_events += if site == Site::Hub { watchers } else { 0 };
         let told = self.hardware.tell(site, watchers, self.now, self.now).max(done);
         let bytes = Call::new(Verb::Get, Kind::APPLICATION, (false, false)).bytes[1];
@@ -573,10 +590,12 @@ impl<'a> Simulation<'a> {
             row.apps += 1;
             row.objects += 1 + app.cached.iter().flatten().count() as u64;
         }
+        let hub_watches = HUB_WATCHES + u64::from(self.ground.scenario.topology.lease.is_some());
         for (n, manager) in (0..).zip(&self.managers) {
             let row = &mut self.sums.rows[manager.row as usize];
             row.managers += 1;
             row.watches += manager.watches;
+            self.sums.hub_watches += manager.watches.min(hub_watches);
             row.watch_events += manager.watch_events;
             row.cpu += self.hardware.thought(n);
         }
@@ -611,7 +630,8 @@ impl<'a> Simulation<'a> {
 
     /// Whether the timeline was played, every change is done and every app healthy.
     pub(super) fn is_settled(&self) -> bool {
-        self.next_change >= self.part.changes.len() && self.writing == 0 && self.faults == 0 && self.ledger.is_settled()
+        let played = self.next_change >= self.part.changes.len() && self.writing == 0 && self.faults == 0;
+        played && self.ledger.is_settled() && self.crew.as_ref().is_none_or(|crew| crew.is_in_place())
     }
 }
 

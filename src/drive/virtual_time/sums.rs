@@ -1,6 +1,7 @@
 //! What the parts of a simulation add up to. The order of adding does not show.
 
 use super::digest::Digest;
+use super::manager::HUB_WATCHES;
 use super::parts::Parts;
 use super::tally::Counts;
 use super::used::{Shares, busy_ppm};
@@ -61,6 +62,8 @@ pub struct Sums {
     /// Objects on hubs and on leaves, at the most of every part.
     pub(super) objects: [u64; 2],
     pub(super) hub_events: u64,
+    /// Watches of managers on hubs.
+    pub(super) hub_watches: u64,
     /// Calls answered, of hubs and of leaves.
     pub(super) served: [u64; 2],
     /// Apps that Flux gave up on.
@@ -99,6 +102,7 @@ impl Sums {
             books: Books::default(),
             objects: [0; 2],
             hub_events: 0,
+            hub_watches: 0,
             served: [0; 2],
             gave_up: Vec::new(),
             used: Shares::default(),
@@ -140,6 +144,7 @@ impl Sums {
             *ours += theirs;
         }
         self.hub_events += other.hub_events;
+        self.hub_watches += other.hub_watches;
         for (ours, theirs) in self.served.iter_mut().zip(other.served) {
             *ours += theirs;
         }
@@ -161,7 +166,6 @@ impl Sums {
 
     /// What the whole run came to.
     pub(super) fn outcome(self, scenario: &Scenario, parts: &Parts, state: bool) -> Outcome {
-        let managers: u64 = self.rows.iter().map(|row| row.managers).sum();
         let spoke = parts.on_leaves();
         let controllers = self.controllers.tally();
         let [hub, leaves] = self.used.spent;
@@ -190,7 +194,7 @@ impl Sums {
             managers: self.rows.iter().map(Row::outcome).collect(),
             above,
             hubs: parts.hubs(),
-            hub_watches: if spoke { 2 } else { 2 * managers },
+            hub_watches: if spoke { HUB_WATCHES } else { self.hub_watches },
             objects: self.objects,
             hub_events: self.hub_events,
             served: self.served,

@@ -29,10 +29,11 @@ fn drawn(seed: u64) -> String {
     let mut draws = Draws(Seed::new(seed).child("swarm"), 0);
     let mut text =
         String::from("apiVersion: flamboyance.dev/v1alpha1\nkind: Scenario\nmetadata: { name: drawn }\nspec:\n");
-    let _ = writeln!(text, "  fleet: {{ clusters: {} }}\n  addons:", 1 + draws.below(4));
+    let (topology, managers) = topology(&mut draws);
+    let clusters = (1 + draws.below(4)).max(if topology.contains("single") { 1 } else { managers });
+    let _ = writeln!(text, "  fleet: {{ clusters: {clusters} }}\n  addons:");
     let is_chart = add_ons(&mut draws, &mut text);
     let addons = is_chart.len() as u64;
-    let (topology, managers) = topology(&mut draws);
     let _ = writeln!(text, "  topology: {topology}");
     // Leaves that have nothing to do with each other share no machine, and nobody sits between a leaf and its manager.
     let (apart, spokes) = (topology.contains("cells"), topology.contains("spoke"));
@@ -53,6 +54,9 @@ fn drawn(seed: u64) -> String {
             continue;
         }
         let _ = writeln!(text, "    - {{ at: {at}ms, change: {{ {change} }} }}");
+    }
+    if topology.contains("sharded") {
+        shifts(&mut draws, (clusters, managers), topology.contains("lease"), &mut text);
     }
     if !spokes {
         faults(&mut draws, managers, &mut text);
@@ -151,9 +155,37 @@ fn topology(draws: &mut Draws) -> (String, u64) {
     match draws.below(8) {
         0 => ("{ kind: hub-and-spoke }".to_owned(), 1),
         1 => (format!("{{ kind: cells, shards: 2, scheme: {} }}", draws.one(&["round-robin", "rendezvous"])), 2),
-        2 | 3 => ("{ kind: sharded, shards: 2, scheme: round-robin }".to_owned(), 2),
-        4 => ("{ kind: sharded, shards: 3, scheme: legacy }".to_owned(), 3),
+        2 | 3 => (format!("{{ kind: sharded, shards: 2, scheme: round-robin{} }}", lease(draws)), 2),
+        4 => (format!("{{ kind: sharded, shards: 3, scheme: legacy{} }}", lease(draws)), 3),
+        5 => ("{ kind: sharded, shards: 2, scheme: rendezvous, lease: 1s }".to_owned(), 2),
         _ => ("{ kind: single }".to_owned(), 1),
+    }
+}
+
+fn lease(draws: &mut Draws) -> &'static str {
+    draws.one(&["", ", lease: 900ms", ", lease: 4s"])
+}
+
+/// Managers come and go, clusters are moved by hand.
+fn shifts(draws: &mut Draws, (clusters, managers): (u64, u64), leased: bool, text: &mut String) {
+    let (mut at, mut there) = (0, managers);
+    for _ in 0..draws.below(4) {
+        at += 100 + draws.below(6_000);
+        let change = match draws.below(3) {
+            0 if leased && there < clusters => {
+                there += 1;
+                "managers: { delta: 1 }".to_owned()
+            }
+            1 if leased && there > managers => {
+                there -= 1;
+                "managers: { delta: -1 }".to_owned()
+            }
+            _ => {
+                let cluster = draws.below(clusters);
+                format!("move: {{ clusters: [cluster-{cluster:05}], to: {} }}", draws.below(managers))
+            }
+        };
+        let _ = writeln!(text, "    - {{ at: {at}ms, change: {{ {change} }} }}");
     }
 }
 
@@ -187,7 +219,7 @@ fn check(seed: u64) -> Result<(), TestCaseError> {
     // No change is lost, and nobody works on another's app.
     let ended = progress.finished + progress.superseded + progress.abandoned;
     prop_assert_eq!(progress.changes, ended + progress.open(), "{}", text);
-    prop_assert_eq!(progress.double_owned, 0, "{}", text);
+    one_owner_at_a_time(&scenario, &text, &outcome)?;
     if outcome.ending == Ending::Settled {
         same_on_both_ends(&text, &world, &outcome)?;
         if scenario.topology.kind != TopologyKind::HubAndSpoke {
@@ -200,6 +232,20 @@ fn check(seed: u64) -> Result<(), TestCaseError> {
         prop_assert_eq!((outcome.digest, outcome.events), (heap.digest, heap.events), "{}", text);
         prop_assert_eq!(&outcome.controllers, &heap.controllers);
         rests(&text, &outcome)?;
+    }
+    Ok(())
+}
+
+/// Nobody works on another's app. Whoever stood still amid a call goes on with it, and without leases nobody waits until the
+/// last owner has let go.
+fn one_owner_at_a_time(scenario: &Scenario, text: &str, outcome: &Outcome) -> Result<(), TestCaseError> {
+    let leased = scenario.topology.lease.is_some();
+    let declared = if leased { "kind: pause, manager" } else { "move:" };
+    if !text.contains(declared) {
+        prop_assert_eq!(outcome.measured.progress.double_owned, 0, "{}", text);
+    }
+    if let (Some(ownership), Ending::Settled) = (&outcome.measured.ownership, &outcome.ending) {
+        prop_assert!(ownership.gaps.iter().all(|gap| gap.closed), "{ownership:?}: {text}");
     }
     Ok(())
 }
@@ -263,8 +309,9 @@ fn rests(text: &str, outcome: &Outcome) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Seeds that once found something.
-const ONCE: [u64; 1] = [1];
+/// Seeds that once found something, by what they found.
+const ONCE: [(u64, &str); 1] =
+    [(1_146, "a choice by hand amid another change was told before it was followed: two managers owned a cluster")];
 
 /// An object of a chart is deleted while Helm waits for it: the install times out, and without retries Flux gives up for
 /// good. That is upstream's behaviour; the run says so. (Seed 8227515101694813723 found it, when such drift was drawn.)
@@ -372,10 +419,11 @@ fn a_million_clusters_are_folded_to_the_same() {
 fn swarm(seeds: impl Iterator<Item = u64>) {
     let (mut played, mut refused, mut failed) = (0, 0, Vec::new());
     for seed in seeds {
-        match check(seed) {
-            Ok(()) => played += 1,
-            Err(TestCaseError::Reject(_)) => refused += 1,
-            Err(why) => failed.push(format!("seed {seed}: {why}")),
+        match std::panic::catch_unwind(|| check(seed)) {
+            Ok(Ok(())) => played += 1,
+            Ok(Err(TestCaseError::Reject(_))) => refused += 1,
+            Ok(Err(why)) => failed.push(format!("seed {seed}: {why}")),
+            Err(_) => failed.push(format!("seed {seed} panicked: {}", drawn(seed))),
         }
     }
     assert!(failed.is_empty(), "{} seeds failed, such as\n{}", failed.len(), failed[..failed.len().min(3)].join("\n"));
@@ -384,7 +432,16 @@ fn swarm(seeds: impl Iterator<Item = u64>) {
 
 #[test]
 fn whole_scenarios_drawn_from_seeds_end_well() {
-    swarm(ONCE.into_iter().chain(1_000..1_400));
+    swarm(ONCE.into_iter().map(|(seed, _)| seed).chain(1_000..1_400));
+}
+
+/// As many as somebody wants: `FLAMBOYANCE_SEEDS=10000..20000 cargo test --lib -- --ignored soak`.
+#[test]
+#[ignore = "takes as long as there are seeds"]
+fn soak() {
+    let seeds = std::env::var("FLAMBOYANCE_SEEDS").unwrap_or_else(|_| "10000..12000".to_owned());
+    let (first, end) = seeds.split_once("..").unwrap();
+    swarm(first.parse().unwrap()..end.parse().unwrap());
 }
 
 #[test]

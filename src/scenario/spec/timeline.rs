@@ -104,7 +104,7 @@ pub(crate) enum Change {
         #[serde(default)]
         selector: Selector,
     },
-    /// Managers join or leave in order (`sharded` with a `lease`, real clock). Those that leave are the last ones, and let go
+    /// Managers join or leave in order (`sharded` with a `lease`). Those that leave are the last ones, and let go
     /// before anybody takes over.
     Managers {
         /// How many more, or fewer if negative.
@@ -112,7 +112,7 @@ pub(crate) enum Change {
         delta: i64,
     },
     /// Somebody gives clusters another manager (`sharded`: the key `shard` of their Secrets, as Argo CD reads it) or
-    /// another cell (`cells`: the label by which the orchestrator places them). Real clock.
+    /// another cell (`cells`: the label by which the orchestrator places them; real clock).
     Move {
         /// Names of clusters.
         #[schemars(length(min = 1, max = 10_000))]
