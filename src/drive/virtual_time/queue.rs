@@ -8,6 +8,9 @@
 //!
 //! Arithmetic for 1 M pending: an event is 32 bytes and is moved three times, 100 ns with the misses of a table of
 //! 32 MB: 10 M/s. A heap of 40-byte entries is 20 levels deep, and five of them miss: 2 M/s.
+//!
+//! Measured (hold model, `benches/nexosim`, best of five on two busy cores): with 1 M pending 9.25 M/s, the heap 1.08, nexosim
+//! 1.0.0 on the same model 0.44; with 1,000 pending 28.9, 10.9 and 1.74.
 
 use crate::units::Time;
 use std::cmp::Reverse;
