@@ -29,8 +29,11 @@ pub(in crate::apiserver) trait Ask {
     /// The identity of the next review.
     fn uid(&self) -> String;
 
-    /// The namespace of that name.
-    fn namespace(&self, name: &str) -> Option<Value>;
+    /// The object of that name.
+    fn object(&self, resource: &Resource, namespace: &str, name: &str) -> Option<Value>;
+
+    /// All objects of a namespace, or of the cluster.
+    fn objects(&self, resource: &Resource, namespace: &str) -> Vec<Value>;
 }
 
 /// One client's attempt, and whom to ask about it.
@@ -113,12 +116,14 @@ impl Asking<'_> {
         Ok((new != *object).then_some(new))
     }
 
-    /// Whether all hooks that may only refuse let it pass.
+    /// Whether all policies, and then all hooks that may only refuse, let it pass.
     pub(in crate::apiserver) fn validate(&self, attempt: &Attempt<'_>) -> Result<(), Box<Failure>> {
-        if self.hooks.of(Sort::Validating).next().is_none() || is_configuration(attempt.resource) {
+        let nobody = self.hooks.of(Sort::Validating).next().is_none() && self.hooks.policies().is_empty();
+        if nobody || is_configuration(attempt.resource) {
             return Ok(());
         }
         let namespace = self.namespace(attempt);
+        self.judge(attempt, namespace.as_ref())?;
         let mut matching = Vec::new();
         for hook in self.hooks.of(Sort::Validating) {
             if let Some(seen) = self.wanted(hook, attempt, namespace.as_ref())? {
@@ -135,7 +140,7 @@ impl Asking<'_> {
         attempt: &Attempt<'_>,
         namespace: Option<&Value>,
     ) -> Result<Option<Arc<Resource>>, Box<Failure>> {
-        let Some(seen) = hook.matches(attempt, namespace, self.catalog) else { return Ok(None) };
+        let Some(seen) = hook.matching.matches(attempt, namespace, self.catalog) else { return Ok(None) };
         if !hook.is_conditional() {
             return Ok(Some(seen));
         }
@@ -215,7 +220,8 @@ impl Asking<'_> {
         if itself && attempt.operation != Operation::Delete {
             return attempt.object.cloned();
         }
-        if attempt.namespace.is_empty() { None } else { self.ask.namespace(attempt.namespace) }
+        let resource = self.catalog.find("", "v1", "namespaces").filter(|_| !attempt.namespace.is_empty())?;
+        self.ask.object(resource, "", attempt.namespace)
     }
 }
 

@@ -1,21 +1,27 @@
-//! Admission webhooks: who is asked about a write, with which words, and what an answer means.
+//! Admission webhooks and policies: who is asked about a write, with which words, and what an answer means.
 //!
-//! In: `MutatingWebhookConfiguration` and `ValidatingWebhookConfiguration` objects, and attempts to write. Out: the hooks
-//! that match an attempt, the `AdmissionReview` for each, and what its answer comes to: nothing, a patch, a refusal in
-//! the words of the original (`k8s.io/apiserver/pkg/admission/plugin/webhook`). Never: sockets, clocks, locks; who calls
-//! the hooks is the rim that speaks HTTP.
+//! In: `MutatingWebhookConfiguration` and `ValidatingWebhookConfiguration`, `ValidatingAdmissionPolicy` and its bindings, and
+//! attempts to write. Out: the hooks that match an attempt, the `AdmissionReview` for each, and what its answer comes to;
+//! what the expressions of policies come to: nothing, a patch, a warning, a refusal in the words of the original
+//! (`k8s.io/apiserver/pkg/admission/plugin/{webhook,policy}`). Never: sockets, clocks, locks; who calls the hooks is the
+//! rim that speaks HTTP.
 //!
 //! A cluster without such configurations has no `Hooks` and does none of this.
 
 mod ask;
+mod condition;
 mod hook;
+mod matching;
+mod policy;
 mod review;
 
 #[cfg(test)]
 mod tests;
 
 pub(in crate::apiserver) use ask::{Ask, Asking, Outgoing};
+pub(in crate::apiserver) use condition::variables;
 pub(in crate::apiserver) use hook::{Address, Hook, Hooks, Sort};
+pub(in crate::apiserver) use policy::{Policy, composed};
 
 use super::failure::Failure;
 use super::schema::Resource;

@@ -34,8 +34,12 @@ impl Ask for Table {
         format!("review-{}", self.asked.borrow().len())
     }
 
-    fn namespace(&self, name: &str) -> Option<Value> {
+    fn object(&self, _: &Resource, _: &str, name: &str) -> Option<Value> {
         Some(json!({ "metadata": { "name": name, "labels": { "team": name } } }))
+    }
+
+    fn objects(&self, _: &Resource, _: &str) -> Vec<Value> {
+        Vec::new()
     }
 }
 

@@ -106,10 +106,32 @@ impl Program {
         variables: &[(&'a str, Input<'a>)],
         budget: &mut u64,
     ) -> Result<Output, Failed> {
-        let failed = |stop| match stop {
-            Stop::Error(why) => Failed::Error(why),
-            Stop::TooMuch => Failed::TooMuch,
-        };
+        Scope::new(variables)?.run(self, budget)
+    }
+}
+
+/// Variables with their values, for several expressions that build on each other.
+#[derive(Debug)]
+pub(in crate::apiserver) struct Scope<'a> {
+    names: Vec<(&'a str, Val<'a>)>,
+    composed: Vec<(&'a str, Result<Val<'a>, Stop>)>,
+}
+
+impl From<Stop> for Failed {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Error(why) => Self::Error(why),
+            Stop::TooMuch => Self::TooMuch,
+        }
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// These variables.
+    ///
+    /// # Errors
+    /// When one of them is not of its type.
+    pub(in crate::apiserver) fn new(variables: &[(&'a str, Input<'a>)]) -> Result<Self, Failed> {
         let value = |input: Input<'a>| {
             Ok(match input {
                 Input::Value(value, kind) => Val::of(value, kind)?,
@@ -118,10 +140,38 @@ impl Program {
             })
         };
         let names: Result<Vec<_>, Stop> = variables.iter().map(|(name, input)| Ok((*name, value(*input)?))).collect();
+        Ok(Self { names: names?, composed: Vec::new() })
+    }
+
+    /// Adds a part to `variables`. If it fails, so does whoever uses it.
+    pub(in crate::apiserver) fn compose(&mut self, name: &'a str, program: Result<&'a Program, &str>) {
+        let fails = |how: &str, why: &str| Stop::Error(format!("composited variable {name:?} fails to {how}: {why}"));
+        let value = match program.map(|program| eval::run(&program.expr, self.names(), CALL_MAX).0) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Stop::Error(why))) => Err(fails("evaluate", &why)),
+            Ok(Err(Stop::TooMuch)) => Err(Stop::TooMuch),
+            Err(why) => Err(fails("compile", why)),
+        };
+        self.composed.push((name, value));
+    }
+
+    fn names(&self) -> Vec<(&'a str, Val<'a>)> {
+        let mut names = self.names.clone();
+        if !self.composed.is_empty() {
+            names.push(("variables", Val::Composed(Rc::new(self.composed.clone()))));
+        }
+        names
+    }
+
+    /// Runs an expression, and takes what it cost off the budget.
+    ///
+    /// # Errors
+    /// Its error, or that the budget is spent.
+    pub(in crate::apiserver) fn run(&self, program: &'a Program, budget: &mut u64) -> Result<Output, Failed> {
         let may = CALL_MAX.min(*budget);
-        let (outcome, left) = eval::run(&self.expr, names.map_err(failed)?, may);
+        let (outcome, left) = eval::run(&program.expr, self.names(), may);
         *budget -= may - left;
-        Ok(match outcome.map_err(failed)? {
+        Ok(match outcome? {
             Val::Bool(truth) => Output::Truth(truth),
             other => library::text(&other).map_or(Output::Other, |text| Output::Text(text.to_owned())),
         })

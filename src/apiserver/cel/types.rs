@@ -79,12 +79,18 @@ impl fmt::Display for Type {
 }
 
 impl Type {
-    pub(super) fn list(of: Self) -> Self {
+    pub(in crate::apiserver) fn list(of: Self) -> Self {
         Self::List(Arc::new(ListType { of, set: false, keys: Vec::new() }))
     }
 
-    pub(super) fn map(key: Self, value: Self) -> Self {
+    pub(in crate::apiserver) fn map(key: Self, value: Self) -> Self {
         Self::Map(Arc::new((key, value)))
+    }
+
+    /// A structure with these fields.
+    pub(in crate::apiserver) fn structure<'a>(name: &str, fields: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let fields = fields.into_iter().map(|(field, kind)| (field.to_owned(), (field.to_owned(), kind))).collect();
+        Self::Object(Arc::new(ObjectType { name: name.to_owned(), fields }))
     }
 
     /// A value of this type, or none.

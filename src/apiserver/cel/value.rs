@@ -27,6 +27,8 @@ pub(super) enum Val<'a> {
     Entries(&'a Map<String, Value>, &'a Type),
     Map(Rc<Vec<(Self, Self)>>),
     Object(&'a Map<String, Value>, &'a ObjectType),
+    /// Named parts that have their values, or failed to.
+    Composed(Rc<Vec<(&'a str, Result<Self, Stop>)>>),
     Optional(Option<Rc<Self>>),
     Kind(String),
     /// In billionths.
@@ -138,7 +140,7 @@ impl<'a> Val<'a> {
             Self::Time(_) => "google.protobuf.Timestamp",
             Self::Items(..) | Self::List(_) => "list",
             Self::Entries(..) | Self::Map(_) => "map",
-            Self::Object(..) => "object",
+            Self::Object(..) | Self::Composed(_) => "object",
             Self::Optional(_) => "optional_type",
             Self::Kind(_) => "type",
             Self::Quantity(_) => "kubernetes.Quantity",
@@ -192,6 +194,7 @@ impl<'a> Val<'a> {
             }
             Self::Entries(map, kind) => map.get(name).map(|value| Self::of(value, kind)),
             Self::Map(_) => self.at(&Self::Text(Text::Owned(name.into()))).ok()?.map(Ok),
+            Self::Composed(parts) => parts.iter().find(|(part, _)| *part == name).map(|(_, value)| value.clone()),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@
 use super::Cluster;
 use super::prepare::{Before, check_decodable, own_new, own_old};
 use super::state::State;
-use crate::apiserver::admission::{Attempt, Hooks, Operation, Sort};
+use crate::apiserver::admission::{Attempt, Hooks, Operation, Policy, Sort};
 use crate::apiserver::apply::take_managed;
 use crate::apiserver::defaults::{assign, defaults};
 use crate::apiserver::failure::Failure;
@@ -145,18 +145,29 @@ impl Cluster {
 
     /// Reads the configurations anew.
     pub(super) fn read_hooks(&self, state: &State) {
-        let mut objects: Vec<(Sort, Arc<Object>)> = Vec::new();
-        for (sort, plural) in
-            [(Sort::Mutating, "mutatingwebhookconfigurations"), (Sort::Validating, "validatingwebhookconfigurations")]
-        {
-            let Some(resource) = state.catalog.find("admissionregistration.k8s.io", "v1", plural) else { continue };
+        let objects = |plural: &str| {
+            let Some(resource) = state.catalog.find("admissionregistration.k8s.io", "v1", plural) else {
+                return Vec::new();
+            };
             let everything = Range { namespace: None, after: None, selector: &Selector::default(), limit: 0 };
-            let found = self.page(state, resource, &everything, &[]);
-            objects.extend(found.items.into_iter().map(|object| (sort, object)));
-        }
-        let configurations =
-            objects.iter().filter_map(|(sort, object)| Some((*sort, &*object.meta.name, object.field("webhooks")?)));
-        let hooks = Hooks::read(configurations);
+            self.page(state, resource, &everything, &[]).items
+        };
+        let mutating = objects("mutatingwebhookconfigurations");
+        let validating = objects("validatingwebhookconfigurations");
+        let mutating = mutating.iter().map(|object| (Sort::Mutating, object));
+        let webhooks = mutating.chain(validating.iter().map(|object| (Sort::Validating, object)));
+        let hooks = Hooks::read(
+            webhooks.filter_map(|(sort, object)| Some((sort, &*object.meta.name, object.field("webhooks")?))),
+        );
+        let (policies, bindings) =
+            (objects("validatingadmissionpolicies"), objects("validatingadmissionpolicybindings"));
+        let named = |object: &'_ Arc<Object>| Some((object.meta.name.to_string(), object.field("spec")?.clone()));
+        let bindings: Vec<(String, Value)> = bindings.iter().filter_map(named).collect();
+        let bindings: Vec<(&str, &Value)> = bindings.iter().map(|(name, spec)| (name.as_str(), spec)).collect();
+        let policies = policies
+            .iter()
+            .filter_map(|object| Some(Policy::read(&object.meta.name, object.field("spec")?, &bindings)));
+        let hooks = hooks.with_policies(policies.collect());
         *self.hooks.write() = (!hooks.is_empty()).then(|| Arc::new(hooks));
     }
 }

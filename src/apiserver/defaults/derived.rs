@@ -1,6 +1,6 @@
 //! Defaults that are computed from neighbours, so that no observation can give them as a value.
 //!
-//! Source of each rule: upstream `pkg/apis/{core,apps,batch}/v1/defaults.go`.
+//! Source of each rule: upstream `pkg/apis/{admissionregistration,core,apps,batch}/v1/defaults.go`.
 
 use crate::apiserver::schema::Resource;
 use base64::Engine as _;
@@ -14,7 +14,12 @@ pub(super) fn before(resource: &Resource, object: &mut Value) {
         ("", "LimitRange") => limits(object),
         ("", "Node") => pod_blocks(object),
         ("autoscaling", "HorizontalPodAutoscaler") => behavior(object),
-        ("admissionregistration.k8s.io", _) => hook_ports(object),
+        ("admissionregistration.k8s.io", _) => {
+            hook_ports(object);
+            for part in ["/spec/matchConstraints", "/spec/matchResources"] {
+                match_resources(object.pointer_mut(part));
+            }
+        }
         ("apps" | "batch" | "", kind) => {
             match kind {
                 "StatefulSet" => claim_templates(object),
@@ -45,6 +50,23 @@ fn hook_ports(object: &mut Value) {
     for hook in object.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(service) = hook.pointer_mut("/clientConfig/service").and_then(Value::as_object_mut) {
             service.entry("port").or_insert(json!(443));
+        }
+    }
+}
+
+/// What a policy or its binding looks at, and how.
+fn match_resources(criteria: Option<&mut Value>) {
+    let Some(criteria) = criteria.and_then(Value::as_object_mut) else { return };
+    for (field, value) in
+        [("matchPolicy", json!("Equivalent")), ("namespaceSelector", json!({})), ("objectSelector", json!({}))]
+    {
+        criteria.entry(field).or_insert(value);
+    }
+    for field in ["resourceRules", "excludeResourceRules"] {
+        for rule in criteria.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(rule) = rule.as_object_mut() {
+                rule.entry("scope").or_insert(json!("*"));
+            }
         }
     }
 }

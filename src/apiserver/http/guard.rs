@@ -142,9 +142,13 @@ impl Ask for Guarding<'_> {
         Uid::derive(clock::unix().0, cluster, "admission.k8s.io", "AdmissionReview", "", "", nth).to_string()
     }
 
-    fn namespace(&self, name: &str) -> Option<Value> {
-        let resource = self.catalog.find("", "v1", "namespaces")?;
-        self.call.site.cluster.read(resource, "", name).map(|namespace| namespace.to_value(resource))
+    fn object(&self, resource: &Resource, namespace: &str, name: &str) -> Option<Value> {
+        self.call.site.cluster.read(resource, namespace, name).map(|object| object.to_value(resource))
+    }
+
+    fn objects(&self, resource: &Resource, namespace: &str) -> Vec<Value> {
+        let all = self.call.site.cluster.all(resource, namespace);
+        all.iter().map(|object| object.to_value(resource)).collect()
     }
 }
 

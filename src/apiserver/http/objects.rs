@@ -224,7 +224,11 @@ fn json_body<'b>(
         return Ok(Cow::Borrowed(&[]));
     }
     let yaml = match patch {
-        Some(PatchType::Apply) => !bytes.trim_ascii_start().starts_with(b"{"),
+        // What begins like JSON may be YAML all the same, with a comma too many.
+        Some(PatchType::Apply) => {
+            let object = bytes.trim_ascii_start().starts_with(b"{");
+            !object || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err()
+        }
         Some(_) => false,
         None => match media.split(';').next().unwrap_or_default().trim() {
             "" | "application/json" => false,

@@ -3,6 +3,7 @@
 //! Source of each rule: upstream `pkg/apis/{core,apps,rbac}/validation`; texts as recorded from a real server.
 
 mod access;
+mod admission;
 mod network;
 mod policy;
 mod storage;
@@ -54,6 +55,8 @@ pub(super) fn check(resource: &Resource, old: Option<&Value>, new: &Value, out: 
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
             access::webhooks(new, out);
         }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => admission::policy(new, out),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => admission::binding(new, out),
         ("apiregistration.k8s.io", "APIService") => access::api_service(new, out),
         _ => policy::check(resource, old, new, out),
     }

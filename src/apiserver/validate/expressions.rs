@@ -2,8 +2,10 @@
 //! `apiextensions/validation` and the compiler of its expressions.
 
 use super::{FieldError, Reason, bad, invalid, required};
+use crate::apiserver::admission;
 use crate::apiserver::cel::{Program, Type};
 use crate::apiserver::schema::rules::variables;
+use crate::apiserver::text::qualified_name;
 use serde_json::{Value, json};
 
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
@@ -138,23 +140,38 @@ fn shown(rule: &Value) -> String {
     )
 }
 
-/// Checks the conditions under which a webhook is asked (`admissionregistration/validation`). Those that ask the
-/// authorizer are taken as they are.
-pub(super) fn conditions(list: &[Value], path: &str, out: &mut Vec<FieldError>) {
-    let given = ["object", "oldObject", "request"].map(|name| (name, Type::Dyn));
+/// Checks the conditions under which a webhook or a policy, which may have parameters, is asked
+/// (`admissionregistration/validation`). Those that ask the authorizer are taken as they are.
+pub(super) fn conditions(list: &[Value], path: &str, params: bool, out: &mut Vec<FieldError>) {
+    let given = admission::variables(params);
     for (at, condition) in list.iter().enumerate() {
-        let (field, text) = (format!("{path}.matchConditions[{at}].expression"), text(condition, "expression"));
-        if text.trim().is_empty() {
+        let field = format!("{path}.matchConditions[{at}]");
+        self::condition(condition, &field, &given, out);
+        let (field, name) = (format!("{field}.name"), text(condition, "name"));
+        if name.is_empty() {
             out.push(required(&field, ""));
             continue;
         }
-        match Program::compile(text, &given) {
-            Ok(program) if *program.result() == Type::Bool => {}
-            Ok(program) => {
-                out.push(invalid(&field, text, &format!("must evaluate to bool but got {}", program.result())));
-            }
-            Err(_) if text.contains("authorizer") => {}
-            Err(why) => out.push(invalid(&field, text, &format!("compilation failed: {why}"))),
+        out.extend(qualified_name(name).iter().map(|why| invalid(&field, name, why)));
+        if list[..at].iter().any(|other| other["name"] == name) {
+            let detail = format!("Duplicate value: {name:?}");
+            out.push(FieldError { field, reason: Reason::Duplicate, detail });
         }
+    }
+}
+
+fn condition(condition: &Value, path: &str, given: &[(&str, Type)], out: &mut Vec<FieldError>) {
+    let (field, text) = (format!("{path}.expression"), text(condition, "expression"));
+    if text.trim().is_empty() {
+        out.push(required(&field, ""));
+        return;
+    }
+    match Program::compile(text, given) {
+        Ok(program) if *program.result() == Type::Bool => {}
+        Ok(program) => {
+            out.push(invalid(&field, text, &format!("must evaluate to bool but got {}", program.result())));
+        }
+        Err(_) if text.contains("authorizer") => {}
+        Err(why) => out.push(invalid(&field, text, &format!("compilation failed: {why}"))),
     }
 }

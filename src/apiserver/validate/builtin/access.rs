@@ -68,7 +68,7 @@ pub(super) fn webhooks(new: &Value, out: &mut Vec<FieldError>) {
                 "should be a domain with at least three segments separated by dots",
             ));
         }
-        expressions::conditions(list(webhook, "matchConditions"), &path, out);
+        expressions::conditions(list(webhook, "matchConditions"), &path, false, out);
         one_of(&format!("{path}.sideEffects"), &webhook["sideEffects"], &["None", "NoneOnDryRun"], out);
         let client = &webhook["clientConfig"];
         if absent(&client["url"]) != client["service"].is_null() {
