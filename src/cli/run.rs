@@ -145,7 +145,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut screen = Screen::new(args.quiet, scenario.run.timeout);
     let place = (private.path(), &lent.guests);
     let ran = live::run(&scenario, &world, place, args.objects, &mut |standing| {
-        screen.show(&standing.progress, standing.since);
+        screen.show(&standing.progress, standing.since, || Some(standing.pulse()));
         if let Some(metrics) = &mut metrics {
             metrics.answer(|| {
                 let outcome = standing.outcome();

@@ -137,6 +137,15 @@ impl Latencies {
         self.by_kind.iter().map(|(kind, hops)| (*kind, hops))
     }
 
+    /// One hop of all changes together.
+    #[must_use]
+    pub fn hop(&self, hop: Hop) -> Histogram {
+        self.by_kind.values().fold(Histogram::default(), |mut sum, hops| {
+            sum.merge(&hops[hop as usize]);
+            sum
+        })
+    }
+
     /// The hops of all changes together.
     #[must_use]
     pub fn all(&self) -> Hops {

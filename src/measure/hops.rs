@@ -269,6 +269,12 @@ impl Tracker {
         self.apps.iter().enumerate().filter(move |(_, app)| sick(app)).map(|(i, _)| AppId::from_index(i)).take(limit)
     }
 
+    /// Every app on the hub that has had a round: which manager ran the last one, and whether it is healthy.
+    pub fn worked_on(&self) -> impl Iterator<Item = (u32, bool)> + '_ {
+        let on_hub = self.apps.iter().filter(|app| app.on_hub && app.round.1 != NOBODY);
+        on_hub.map(|app| (app.round.1, app.status.is_healthy()))
+    }
+
     /// Changes still open, by app, for a message; at most `limit`.
     pub fn open_changes(&self, limit: usize) -> impl Iterator<Item = &Change> + '_ {
         self.apps.iter().flat_map(|app| &app.open).map(|open| &open.change).take(limit)

@@ -7,8 +7,10 @@
 //! their own whose [`Books`] add up to the same.
 
 mod calm;
+mod pulse;
 
 pub use calm::Calm;
+pub use pulse::{Beat, Pulse};
 
 use super::change::{Change, Hop};
 use super::hist::{Histogram, Latencies};
@@ -450,7 +452,7 @@ impl Outcome {
     /// The end-to-end latency of all changes.
     #[must_use]
     pub fn end_to_end(&self) -> Histogram {
-        self.latencies.all()[Hop::EndToEnd as usize].clone()
+        self.latencies.hop(Hop::EndToEnd)
     }
 }
 

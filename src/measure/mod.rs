@@ -23,7 +23,7 @@ pub use calls::{CallCount, Figures};
 pub use change::{Change, ChangeKind, Finished, Hop};
 pub use hist::{Histogram, Hops, Latencies, Quantiles};
 pub use hops::{Progress, Tracker};
-pub use ledger::{Books, Calm, Ledger, Outcome, Plan, Shard, Window};
+pub use ledger::{Beat, Books, Calm, Ledger, Outcome, Plan, Pulse, Shard, Window};
 pub use order::Reorder;
 pub use ownership::{Gap, Ownership};
 pub use signal::{FluxObject, Health, ObjectChange, Role, RoundOutcome, Signal, Sync, fingerprint, fingerprint_json};

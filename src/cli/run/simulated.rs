@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
     let mut screen = Screen::new(args.quiet, scenario.run.timeout);
     let began = clock::now();
     let outcome = parallel::simulate(scenario, world, options, threads, &mut |progress, simulated| {
-        screen.show(&progress, simulated);
+        screen.show(&progress, simulated, || None);
         host.sample();
         if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });

@@ -11,7 +11,7 @@ use crate::fleet::{self, World};
 use crate::ids::{AddonId, ChangeId};
 use crate::measure::host::{Host, HostWatch};
 use crate::measure::process::{Usage, Watched};
-use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Role, Signal};
+use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Pulse, Role, Signal};
 use crate::model::flux::Catalogue;
 use crate::scenario::{Backend, Home, Scenario, TopologyKind};
 use crate::topology::Layout;
@@ -246,6 +246,10 @@ impl Observation {
 
     pub(super) const fn progress(&self) -> Progress {
         self.ledger.progress()
+    }
+
+    pub(super) fn pulse(&self) -> Pulse {
+        self.ledger.pulse()
     }
 
     pub(super) const fn is_settled(&self) -> bool {

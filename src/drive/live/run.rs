@@ -20,7 +20,7 @@ use crate::fleet::{self, World};
 use crate::ids::AddonId;
 use crate::measure::host;
 use crate::measure::process::Watched;
-use crate::measure::{Figures, Progress, Role};
+use crate::measure::{Figures, Progress, Pulse, Role};
 use crate::model::flux::Catalogue;
 use crate::scenario::{Fault, Home, Scenario, TopologyKind, Victim};
 use crate::topology::{Course, Layout};
@@ -81,6 +81,12 @@ pub struct Standing<'a> {
 }
 
 impl Standing<'_> {
+    /// What each manager does, and latencies so far.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.watch.observation.pulse()
+    }
+
     /// The run as if it ended now. Costs a copy of everything observed: some milliseconds at 40,000 apps.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
