@@ -23,7 +23,7 @@ impl KindInfo {
     /// The path of a group at a version, without the server: `/apis/GROUP/VERSION`, `/api/v1` for core.
     #[must_use]
     pub fn group_path(&self, version: &str) -> String {
-        if self.group.is_empty() { format!("/api/{version}") } else { format!("/apis/{}/{version}", self.group) }
+        group_path(self.group, version)
     }
 
     /// The path of an object at a version, or of the collection if `name` is empty; over all namespaces if `namespace` is.
@@ -39,6 +39,12 @@ impl KindInfo {
         }
         path
     }
+}
+
+/// The path of a group, empty for core, at a version, without the server.
+#[must_use]
+pub fn group_path(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
 }
 
 macro_rules! kinds {

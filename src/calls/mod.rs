@@ -7,7 +7,7 @@
 mod kind;
 mod tally;
 
-pub use kind::{Kind, KindInfo};
+pub use kind::{Kind, KindInfo, group_path};
 pub use tally::{CallKey, Tally};
 
 /// An object of some cluster. Opaque: live rims index a table with it, virtual ones compute it.

@@ -127,9 +127,9 @@ impl Furnish<'_> {
     }
 
     /// All objects of some kinds, each with the kind that lists leave out.
-    pub(super) async fn read(&self, kinds: &[Kind]) -> Result<Vec<Value>, Refusal> {
+    pub(super) async fn read(&self, kinds: impl Iterator<Item = Kind>) -> Result<Vec<Value>, Refusal> {
         let mut all = Vec::new();
-        for &kind in kinds {
+        for kind in kinds {
             let info = kind.info();
             let items = self.list(kind, "", "").await?;
             let group = if info.group.is_empty() { String::new() } else { format!("{}/", info.group) };

@@ -5,7 +5,7 @@
 
 use super::driver;
 use super::furnish::Furnish;
-use super::net::{AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route, Traffic};
+use super::net::{AccessError, Call, Client, JSON, MERGE_PATCH, Pools, Refusal, Route, Traffic, escaped};
 use super::settings::{Contact, Guest};
 use crate::backend::guest::{Found, MARK, RUN, Unwelcome, may_write};
 use crate::calls::{Kind, Target};
@@ -114,10 +114,8 @@ fn exists(answer: Result<Value, Refusal>) -> Result<bool, Refusal> {
 /// # Errors
 /// When the cluster refuses.
 pub(super) async fn sweep(furnish: &Furnish<'_>, run: Option<&str>) -> Result<(usize, usize), Refusal> {
-    let selector = match run {
-        Some(run) => format!("?labelSelector={RUN}%3D{run}").replace('/', "%2F"),
-        None => format!("?labelSelector={RUN}").replace('/', "%2F"),
-    };
+    let selector = run.map_or_else(|| RUN.to_owned(), |run| format!("{RUN}={run}"));
+    let selector = format!("?labelSelector={}", escaped(&selector));
     let (mut found, mut left) = (0, 0);
     for kind in KINDS {
         let all = furnish.list(kind, "", &selector).await?;

@@ -3,13 +3,12 @@
 //! In: events of one kind on one leaf. Out: the same commits that a store of this process tells its observers, a moment
 //! later. Who wrote is read from `managedFields`; who deleted, nothing says, so whoever may have is asked.
 
-use super::net::News;
+use super::net::{Known, News};
 use crate::apiserver::clusters::{Commit, Observer};
 use crate::apiserver::object::Object;
 use crate::apiserver::schema::Resource;
 use crate::apiserver::store::EventKind;
 use crate::clock;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Namespace and name.
@@ -22,15 +21,15 @@ pub(super) struct Mirror<D> {
     pub(super) observers: Arc<[Observer]>,
     /// Who deleted an object, by namespace and name.
     pub(super) deleted_by: D,
-    /// By namespace and name, and whether the list that is being told has them.
-    pub(super) known: BTreeMap<Key, (Arc<Object>, bool)>,
+    /// By namespace and name.
+    pub(super) known: Known<Key, Arc<Object>>,
 }
 
 impl<D: Fn(&str, &str) -> &'static str> Mirror<D> {
     /// Takes in what a watch says.
     pub(super) fn hear(&mut self, news: News<'_>) {
         match news {
-            News::Listing => self.known.values_mut().for_each(|(_, told)| *told = false),
+            News::Listing => self.known.listing(),
             News::Applied(text) => {
                 if let Some(object) = self.read(text) {
                     self.applied(object);
@@ -43,10 +42,9 @@ impl<D: Fn(&str, &str) -> &'static str> Mirror<D> {
                 }
             }
             News::Listed => {
-                let all = std::mem::take(&mut self.known);
-                let (known, gone): (BTreeMap<_, _>, BTreeMap<_, _>) = all.into_iter().partition(|(_, (_, told))| *told);
-                self.known = known;
-                gone.values().for_each(|(object, _)| self.gone(object));
+                for (_, object) in self.known.listed() {
+                    self.gone(&object);
+                }
             }
         }
     }
@@ -57,7 +55,7 @@ impl<D: Fn(&str, &str) -> &'static str> Mirror<D> {
     }
 
     fn applied(&mut self, object: Arc<Object>) {
-        let previous = self.known.insert(key(&object), (Arc::clone(&object), true)).map(|(previous, _)| previous);
+        let previous = self.known.insert(key(&object), Arc::clone(&object));
         // Told again by a list.
         if previous.as_ref().is_some_and(|old| old.meta.resource_version == object.meta.resource_version) {
             return;
@@ -120,7 +118,7 @@ mod tests {
             resource: Arc::clone(Catalog::builtin().find("", "v1", "configmaps").unwrap()),
             observers: Arc::from([observer]),
             deleted_by: |_: &str, _: &str| "somebody",
-            known: BTreeMap::new(),
+            known: Known::default(),
         };
         for (what, value) in news {
             let text = value.to_string();

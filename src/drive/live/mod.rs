@@ -7,6 +7,7 @@ mod above;
 mod bases;
 pub mod budget;
 mod child;
+mod counted;
 mod crew;
 mod driver;
 mod event;

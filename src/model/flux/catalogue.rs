@@ -3,6 +3,7 @@
 //! In: the add-ons of a scenario; later, commits. Out: revisions in Flux's formats and builds (an add-on at a version
 //! and commit) with their objects in apply order. Never bytes: `render` writes the manifests.
 
+use super::INSTALLED;
 use crate::calls::Kind;
 use crate::ids::AddonId;
 use crate::scenario::{Addon, Delivery};
@@ -271,15 +272,9 @@ impl Catalogue {
 impl Entry {
     fn new(addon: &Addon) -> Self {
         let o = &addon.objects;
-        // Flux's order of application (fluxcd/pkg ssa, sort): accounts, config, services, workloads.
-        let kinds = [
-            (Kind::SERVICE_ACCOUNT, o.service_accounts),
-            (Kind::CONFIG_MAP, o.config_maps),
-            (Kind::SERVICE, o.services),
-            (Kind::DEPLOYMENT, o.deployments),
-        ];
+        let counts = [o.service_accounts, o.config_maps, o.services, o.deployments];
         let mut items = Vec::with_capacity(o.total() as usize);
-        for (kind, count) in kinds {
+        for (kind, count) in INSTALLED.into_iter().zip(counts) {
             items.extend((0..count).map(|nth| Item { kind, name: name(&addon.name, kind, nth), nth }));
         }
         let filler = "flamboyance ".chars().cycle().take(o.config_map_bytes as usize).collect();

@@ -7,7 +7,7 @@ use super::object::{Meta, Object, Objects};
 use super::pass::{Context, Outcome, Pass, Progress, Step, key};
 use super::queue::{Queue, Timers};
 use super::spec::Spec;
-use super::{Change, Event, Op, Reply, Slot, World};
+use super::{Change, Event, KINDS, Op, Reply, Slot, World};
 use crate::calls::Kind;
 use crate::seed::Seed;
 use crate::units::{Span, Time};
@@ -50,16 +50,7 @@ pub struct Controllers {
 
 /// Each kind has its own controller and queue.
 fn queue_of(kind: Kind) -> Option<usize> {
-    [
-        Kind::GIT_REPOSITORY,
-        Kind::OCI_REPOSITORY,
-        Kind::HELM_REPOSITORY,
-        Kind::HELM_CHART,
-        Kind::KUSTOMIZATION,
-        Kind::HELM_RELEASE,
-    ]
-    .iter()
-    .position(|k| *k == kind)
+    KINDS.iter().position(|k| *k == kind)
 }
 
 /// Workers of a queue. Flux's defaults are 2 for each source kind and 4 for the others; one setting scales both.

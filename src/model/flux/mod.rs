@@ -44,6 +44,19 @@ use crate::scenario::{Flux as FluxSettings, Scenario};
 use crate::seed::Seed;
 use crate::units::Span;
 
+/// The kinds that Flux reconciles: each has a controller and a queue of its own, in this order.
+pub const KINDS: [Kind; 6] = [
+    Kind::GIT_REPOSITORY,
+    Kind::OCI_REPOSITORY,
+    Kind::HELM_REPOSITORY,
+    Kind::HELM_CHART,
+    Kind::KUSTOMIZATION,
+    Kind::HELM_RELEASE,
+];
+
+/// The kinds that add-ons consist of, in the order in which Flux applies them (fluxcd/pkg ssa, sort).
+pub const INSTALLED: [Kind; 4] = [Kind::SERVICE_ACCOUNT, Kind::CONFIG_MAP, Kind::SERVICE, Kind::DEPLOYMENT];
+
 /// A call of a Flux controller.
 pub type Op = calls::Op<Body>;
 /// The answer to one.

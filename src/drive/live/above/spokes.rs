@@ -13,7 +13,7 @@
 
 use super::{CLUSTER_SECRETS, CONCURRENCY, Metadata, Secret, insist, path, place};
 use crate::calls::{ContentId, Kind, Target};
-use crate::drive::live::net::{APPLY, Call, Client, JSON, MERGE_PATCH, News, Pools, Refusal, Route};
+use crate::drive::live::net::{APPLY, Call, Client, JSON, Known, MERGE_PATCH, News, Pools, Refusal, Route};
 use crate::fleet::{ARGOCD_NAMESPACE, namespace};
 use crate::reconcile::fingerprint;
 use crate::reconcile::relay::{Asked, Found, GENERATION, Relay, Step};
@@ -239,17 +239,14 @@ impl Management {
     /// Follows the Applications of a leaf.
     async fn watch_leaf(&self, leaf: u32) {
         let route = self.state.lock().leaves[leaf as usize].clone();
-        let (mut listed, mut known, mut whole) = (BTreeSet::new(), BTreeSet::new(), false);
+        let mut known = Known::default();
         let tell = |news: News<'_>| {
             let mut state = self.state.lock();
             match news {
-                News::Listing => (listed, whole) = (BTreeSet::new(), false),
+                News::Listing => known.listing(),
                 News::Applied(text) => {
                     if let Some(key) = state.leaf_applied(leaf, text) {
-                        if !whole {
-                            listed.insert(key);
-                        }
-                        known.insert(key);
+                        known.insert(key, ());
                         state.enqueue(key);
                     }
                 }
@@ -260,11 +257,9 @@ impl Management {
                     }
                 }
                 News::Listed => {
-                    for key in known.iter().filter(|key| !listed.contains(key)) {
-                        state.leaf_gone(*key);
+                    for (key, ()) in known.listed() {
+                        state.leaf_gone(key);
                     }
-                    known = std::mem::take(&mut listed);
-                    whole = true;
                 }
             }
             self.wake(&state);

@@ -8,14 +8,14 @@ use crate::apiserver::failure::Failure;
 use crate::apiserver::object::Object;
 use crate::apiserver::request::{Body, FieldValidation, List, Now, PatchType, Propagation, Request, Response, Verb};
 use crate::apiserver::schema::{Catalog, Resource};
-use crate::calls::{self, CallKey, Kind, Tally, Target};
-use crate::drive::live::net::Route;
+use crate::calls::{Tally, Target, group_path};
+use crate::drive::live::counted::About;
+use crate::drive::live::net::{Route, escaped};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -104,7 +104,7 @@ impl Remote {
         }
         let sent = self.runtime.block_on(self.send(request));
         let (code, body) = sent.unwrap_or_else(|error| (0, error.into()));
-        self.calls.lock().add_key(key(request, code), 1);
+        self.calls.lock().add_key(about(request).key(Target::Leaf, code), 1);
         answer(request, code, &body)
     }
 
@@ -158,10 +158,7 @@ fn body(request: &Request<'_>) -> Vec<u8> {
 /// Path and query, with what the controllers use of it.
 fn path(request: &Request<'_>) -> String {
     let resource = request.resource;
-    let mut path = match resource.group.as_str() {
-        "" => format!("/api/{}", resource.version),
-        group => format!("/apis/{group}/{}", resource.version),
-    };
+    let mut path = group_path(&resource.group, &resource.version);
     for (before, part) in [
         ("/namespaces/", request.namespace),
         ("/", Some(resource.plural.as_str())),
@@ -187,19 +184,6 @@ fn path(request: &Request<'_>) -> String {
     // Readers name themselves only where something is written.
     let reads = matches!(request.verb, Verb::Get | Verb::Delete) || query.is_empty();
     if reads { path } else { format!("{path}?{}", query.join("&")) }
-}
-
-/// A text as part of a query (RFC 3986: unreserved bytes stay).
-fn escaped(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 fn answer(request: &Request<'_>, code: u16, body: &[u8]) -> Response {
@@ -233,23 +217,13 @@ fn list(resource: &Arc<Resource>, mut value: Value) -> List {
 }
 
 /// As the store of this process counts.
-fn key(request: &Request<'_>, code: u16) -> CallKey {
-    let verb = match request.verb {
-        Verb::Get => calls::Verb::Get,
-        Verb::List => calls::Verb::List,
-        Verb::Watch => calls::Verb::Watch,
-        Verb::Create => calls::Verb::Create,
-        Verb::Update => calls::Verb::Update,
-        Verb::Patch => calls::Verb::Patch,
-        Verb::Delete | Verb::DeleteCollection => calls::Verb::Delete,
-    };
-    CallKey {
-        target: Target::Leaf,
-        verb,
-        kind: Kind::find_plural(&request.resource.group, &request.resource.plural),
-        status: request.subresource == Some("status"),
+fn about<'a>(request: &Request<'a>) -> About<'a> {
+    About {
+        verb: request.verb,
+        group: &request.resource.group,
+        plural: &request.resource.plural,
+        subresource: request.subresource.unwrap_or_default(),
         dry_run: request.options.dry_run,
-        code,
     }
 }
 

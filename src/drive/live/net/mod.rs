@@ -5,9 +5,11 @@
 
 mod access;
 mod client;
+mod known;
 mod wire;
 
 pub(crate) use access::from_kubeconfig;
 pub(super) use access::{AccessError, Pools, credentials, from_cluster_secret, from_token};
 pub(super) use client::{APPLY, BACKOFF, Call, Client, JSON, MERGE_PATCH, News, Refusal};
-pub(super) use wire::{Answer, Route, Traffic, USER_AGENT, WireError};
+pub(super) use known::Known;
+pub(super) use wire::{Answer, Route, Traffic, USER_AGENT, WireError, escaped};

@@ -456,5 +456,18 @@ impl AsyncWrite for Metered {
     }
 }
 
+/// A text as part of a query (RFC 3986: unreserved bytes stay).
+pub(in crate::drive::live) fn escaped(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = std::fmt::Write::write_fmt(&mut out, format_args!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use crate::drive::live::flux::{Inbox, Model, Remote, Stores};
 use crate::drive::live::furnish::{self, Furnish};
 use crate::drive::live::guest;
 use crate::drive::live::mirror::Mirror;
-use crate::drive::live::net::{Client, News, Pools, Refusal, Route, Traffic};
+use crate::drive::live::net::{Client, Known, News, Pools, Refusal, Route, Traffic};
 use crate::drive::live::notice::{Notice, Order, Server};
 use crate::drive::live::reporter::Reporter;
 use crate::drive::live::servers::HUB;
@@ -27,6 +27,7 @@ use crate::drive::live::settings::{Access, Contact};
 use crate::fleet::{ARGOCD_NAMESPACE, World, certificate, namespace};
 use crate::ids::{AddonId, ClusterId};
 use crate::measure::{Figures, Role, Signal};
+use crate::model::flux;
 use crate::units::Span;
 use futures_util::future::select_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -45,20 +46,6 @@ const CONNECTIONS: u32 = 2;
 const AT_ONCE: usize = 2;
 /// Between an apply and the first look at health: what the deployment controller has in reality (25 to 30 ms, recorded).
 const SETTLE: Span = Span::from_millis(30);
-/// What is followed on a leaf: the kinds of Flux's informers, and those that add-ons install.
-const FOLLOWED: [Kind; 10] = [
-    Kind::GIT_REPOSITORY,
-    Kind::OCI_REPOSITORY,
-    Kind::HELM_REPOSITORY,
-    Kind::HELM_CHART,
-    Kind::KUSTOMIZATION,
-    Kind::HELM_RELEASE,
-    Kind::DEPLOYMENT,
-    Kind::CONFIG_MAP,
-    Kind::SERVICE_ACCOUNT,
-    Kind::SERVICE,
-];
-
 /// A hub on a control plane of its own, or on a cluster of somebody's.
 pub(super) async fn hub(mut stage: Stage) -> Result<(), RoleError> {
     let leaves = stage.settings.leaves.take().ok_or_else(|| RoleError::Server("no leaves are named".to_owned()))?;
@@ -79,7 +66,7 @@ pub(super) async fn hub(mut stage: Stage) -> Result<(), RoleError> {
         return Err(refused(refusal));
     }
     let signal = |signal| stage.reporter.signal(signal);
-    let mut observer = Observer { world: &stage.world, signal, known: BTreeMap::new() };
+    let mut observer = Observer { world: &stage.world, signal, known: Known::default() };
     let info = Kind::APPLICATION.info();
     let path = info.path(info.version, ARGOCD_NAMESPACE, "");
     let observe = client.follow((&route, Target::Hub), Kind::APPLICATION, (&path, ""), |news| observer.hear(news));
@@ -92,7 +79,7 @@ pub(super) async fn hub(mut stage: Stage) -> Result<(), RoleError> {
     }
     stage.reporter.farewell(vec![(Role::Harness, Figures::default())]);
     if let Some(path) = &stage.settings.objects {
-        let all = furnish.read(&serving::KINDS).await.map_err(refused)?;
+        let all = furnish.read(serving::kinds()).await.map_err(refused)?;
         furnish::keep(path, [(HUB.to_owned(), all)])?;
     }
     if let Some(run) = run {
@@ -190,7 +177,7 @@ pub(super) async fn leaves(mut stage: Stage) -> Result<(), RoleError> {
         let mut all = Vec::new();
         for (id, (_, route)) in fleet.ids().zip(&planes) {
             let furnish = Furnish { client: &client, route, target: Target::Leaf, run: None };
-            all.push((fleet.name(id), furnish.read(&serving::KINDS).await.map_err(refused)?));
+            all.push((fleet.name(id), furnish.read(serving::kinds()).await.map_err(refused)?));
         }
         furnish::keep(path, all)?;
     }
@@ -205,7 +192,8 @@ fn follow(
     remote: &Arc<Remote>,
     observers: impl Fn(Kind) -> Arc<[clusters::Observer]>,
 ) {
-    for kind in FOLLOWED {
+    // The kinds of Flux's informers, and those that add-ons install.
+    for kind in flux::KINDS.into_iter().chain(flux::INSTALLED) {
         let info = kind.info();
         let Some(resource) = catalog.find(info.group, info.version, info.plural).cloned() else { continue };
         let (client, route, deleter) = (Arc::clone(client), route.clone(), Arc::clone(remote));
@@ -214,7 +202,7 @@ fn follow(
             if deleter.has_deleted(&about, namespace, name) { CONTROLLERS } else { driver::USER_AGENT }
         };
         let (cluster, observers) = (remote.id(), observers(kind));
-        let mut mirror = Mirror { cluster, resource, observers, deleted_by, known: BTreeMap::new() };
+        let mut mirror = Mirror { cluster, resource, observers, deleted_by, known: Known::default() };
         tokio::spawn(async move {
             let path = info.path(info.version, "", "");
             client.follow((&route, Target::Leaf), kind, (&path, ""), |news| mirror.hear(news)).await;
@@ -269,8 +257,8 @@ fn refused(refusal: Refusal) -> RoleError {
 struct Observer<'a, F> {
     world: &'a World,
     signal: F,
-    /// Applications that are there, by name, and whether the list that is being told has them.
-    known: BTreeMap<String, bool>,
+    /// Applications that are there, by name.
+    known: Known<String>,
 }
 
 #[derive(Deserialize)]
@@ -292,14 +280,11 @@ struct Metadata {
 impl<F: FnMut(Signal)> Observer<'_, F> {
     fn hear(&mut self, news: News<'_>) {
         match news {
-            News::Listing => self.known.values_mut().for_each(|told| *told = false),
+            News::Listing => self.known.listing(),
             News::Applied(object) => self.tell(object, false),
             News::Deleted(object) => self.tell(object, true),
             News::Listed => {
-                let gone: Vec<String> =
-                    self.known.iter().filter(|(_, told)| !**told).map(|(name, _)| name.clone()).collect();
-                for name in gone {
-                    self.known.remove(&name);
+                for (name, ()) in self.known.listed() {
                     self.signal(&name, 0, &Status::default(), true);
                 }
             }
@@ -312,7 +297,7 @@ impl<F: FnMut(Signal)> Observer<'_, F> {
         if deleted {
             self.known.remove(&metadata.name);
         } else {
-            self.known.insert(metadata.name.clone(), true);
+            self.known.insert(metadata.name.clone(), ());
         }
         // With this it goes on in another cell.
         if !metadata.annotations.contains_key(cells::MOVED) {
@@ -350,7 +335,7 @@ mod tests {
                 all.push((generation, health, deleted));
             }
         };
-        let mut observer = Observer { world, signal, known: BTreeMap::new() };
+        let mut observer = Observer { world, signal, known: Known::default() };
         news.iter().for_each(|news| observer.hear(*news));
         all
     }

@@ -3,18 +3,21 @@
 //! In: clusters with names. Out: where they are reached, and at the end what was counted.
 
 use super::RoleError;
-use crate::apiserver::clusters::Clusters;
+use crate::apiserver::clusters::{Cluster, Clusters};
 use crate::apiserver::http::{Serving, Setup, Site};
 use crate::apiserver::listen::{Listen, raise_file_limit};
 use crate::apiserver::rbac::Authorization;
 use crate::apiserver::request;
 use crate::apiserver::tls::{Authority, Certificates};
-use crate::calls::{CallKey, Kind, Tally, Target, Verb};
+use crate::calls::{Kind, Tally, Target};
+use crate::drive::live::counted::About;
 use crate::drive::live::driver::USER_AGENT;
+use crate::drive::live::furnish;
 use crate::drive::live::notice::Notice;
 use crate::drive::live::reporter::Reporter;
 use crate::drive::live::settings::Access;
 use crate::measure::{Figures, Role};
+use crate::model::flux;
 use crate::units::Span;
 use std::path::Path;
 use std::sync::Arc;
@@ -111,37 +114,26 @@ impl Server {
 }
 
 /// The kinds that a run is about.
-pub(super) const KINDS: [Kind; 12] = [
-    Kind::APPLICATION,
-    Kind::GIT_REPOSITORY,
-    Kind::OCI_REPOSITORY,
-    Kind::HELM_REPOSITORY,
-    Kind::HELM_CHART,
-    Kind::KUSTOMIZATION,
-    Kind::HELM_RELEASE,
-    Kind::CONFIG_MAP,
-    Kind::SERVICE_ACCOUNT,
-    Kind::SERVICE,
-    Kind::DEPLOYMENT,
-    Kind::REPLICA_SET,
-];
+pub(super) fn kinds() -> impl Iterator<Item = Kind> {
+    [Kind::APPLICATION].into_iter().chain(flux::KINDS).chain(flux::INSTALLED).chain([Kind::REPLICA_SET])
+}
 
 impl Server {
     fn write_objects(&self, path: &Path) -> std::io::Result<()> {
-        let mut all = serde_json::Map::new();
-        for (name, cluster) in self.names.iter().zip(self.clusters.iter()) {
+        let objects = |cluster: &Cluster| {
             let catalog = cluster.catalog();
             let mut objects = Vec::new();
-            for info in KINDS.map(Kind::info) {
+            for info in kinds().map(Kind::info) {
                 let Some(resource) = catalog.find(info.group, info.version, info.plural) else { continue };
                 let request = request::Request::new(request::Verb::List, resource, USER_AGENT);
                 if let request::Response::List(list) = cluster.handle(&request, request::Now::read()) {
                     objects.extend(list.items.iter().map(|object| object.to_value(&object.resource)));
                 }
             }
-            all.insert(name.clone(), objects.into());
-        }
-        serde_json::to_writer(std::io::BufWriter::new(std::fs::File::create(path)?), &all).map_err(Into::into)
+            objects
+        };
+        let clusters = self.names.iter().cloned().zip(self.clusters.iter());
+        furnish::keep(path, clusters.map(|(name, cluster)| (name, objects(cluster))))
     }
 }
 
@@ -149,27 +141,14 @@ impl Server {
 pub(super) fn tally(clusters: &Clusters, target: Target, of: impl Fn(&str) -> bool) -> Tally {
     let mut tally = Tally::default();
     for (key, call) in clusters.calls().read().iter().filter(|(key, _)| of(&key.user_agent)) {
-        tally.add_key(call_key(key, target), call.count);
+        let about = About {
+            verb: key.verb,
+            group: &key.group,
+            plural: &key.plural,
+            subresource: &key.subresource,
+            dry_run: key.dry_run,
+        };
+        tally.add_key(about.key(target, key.code), call.count);
     }
     tally
-}
-
-fn call_key(key: &crate::apiserver::clusters::CallKey, target: Target) -> CallKey {
-    let verb = match key.verb {
-        request::Verb::Get => Verb::Get,
-        request::Verb::List => Verb::List,
-        request::Verb::Watch => Verb::Watch,
-        request::Verb::Create => Verb::Create,
-        request::Verb::Update => Verb::Update,
-        request::Verb::Patch => Verb::Patch,
-        request::Verb::Delete | request::Verb::DeleteCollection => Verb::Delete,
-    };
-    CallKey {
-        target,
-        verb,
-        kind: Kind::find_plural(&key.group, &key.plural),
-        status: key.subresource == "status",
-        dry_run: key.dry_run,
-        code: key.code,
-    }
 }
