@@ -5,9 +5,15 @@
 //! done: [`assets`] says which programs there are, `control_plane::plan` with which arguments they are started, and
 //! [`control_plane`] starts and stops them; [`kind`] makes and deletes clusters in containers; [`guest`] says on whose
 //! clusters a run may write. Nobody here knows what a run does with an API server.
+//!
+//! The same of managers that are not ours: [`managers`] starts Argo CD and Flux, [`sources`] serves what they install, and
+//! [`programs`] is what all programs of others have in common.
 
 pub mod assets;
 pub mod control_plane;
 pub mod guest;
 pub mod kind;
+pub mod managers;
+pub mod programs;
+pub mod sources;
 pub mod tether;

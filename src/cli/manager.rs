@@ -187,6 +187,7 @@ fn settings(args: Args, hub: kube::Config) -> Settings {
         app_ids: None,
         manager: Manager {
             kind: ManagerKind::Loopback,
+            command: None,
             behaviour: match args.behaviour {
                 BehaviourName::Fixed => Behaviour::Fixed,
                 BehaviourName::Faithful => Behaviour::Faithful,

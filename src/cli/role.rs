@@ -11,6 +11,7 @@ enum Name {
     Leaves,
     Above,
     Manager,
+    Sources,
 }
 
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Name::Leaves => Role::Leaves,
         Name::Above => Role::Above,
         Name::Manager => Role::Manager,
+        Name::Sources => Role::Sources,
     };
     play(role, &args.settings).map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
     Ok(ExitCode::SUCCESS)

@@ -9,11 +9,12 @@ pub(super) use simulated::{interruptions, recorded};
 use super::Failure;
 use super::output::{self, Output};
 use super::progress::Screen;
+use crate::backend::managers;
 use crate::drive::live::budget::TooMuch;
 use crate::drive::live::kind::RaiseError;
 use crate::drive::live::{self, CrewError, Ending, Outcome};
 use crate::fleet::World;
-use crate::record::{self, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
+use crate::record::{self, Assumption, AssumptionKind, FileKind, Folder, Ran, Reason, RecordError, RunRecord};
 use crate::scenario::{self, Backend, Expect, Home, ManagerKind, Scenario, TopologyKind};
 use crate::topology::{Course, Layout};
 use crate::units::Span;
@@ -39,7 +40,10 @@ pub(super) enum ClockArg {
 
 /// The managers of a scenario exist as a model alone.
 #[derive(Debug, thiserror::Error)]
-#[error("manager.kind `{kind}` is simulated only; add --clock virtual, or let it be `loopback`")]
+#[error(
+    "manager.kind `{kind}` is simulated only: add --clock virtual, let it be `loopback`, or for `argocd` name the folder of \
+     its programs with manager.command"
+)]
 struct SimulatedOnly {
     kind: &'static str,
 }
@@ -125,7 +129,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         return simulated::run(args, &scenario, &world);
     }
-    only_loopback(&scenario)?;
+    if scenario.manager.command.is_none() {
+        only_loopback(&scenario)?;
+    }
     possible(&scenario, &world)?;
     let lender = lent::Lender::of(args, &scenario)?;
     let mut metrics = args.metrics.map(Metrics::serve).transpose()?;
@@ -133,7 +139,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         writeln!(std::io::stderr(), "metrics: http://{}/metrics", metrics.address)?;
     }
     let started = clock::unix();
-    let begun = record::begin(&scenario, started, record::Clock::Real, observer(&scenario));
+    let mut begun = record::begin(&scenario, started, record::Clock::Real, observer(&scenario));
+    begun.assumptions.extend(programs(&scenario)?);
     let lender = lender.enter(args, &begun.run_id)?;
     let path = args.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&begun.run_id));
     let folder = Folder::create(&path, &begun).map_err(cannot_write)?;
@@ -162,17 +169,38 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Err(error) => return Err(not_begun(folder, begun, error)),
     };
     outcome.observed.complaints.extend(left);
-    let record = deliver(folder, begun, &scenario, &world, &outcome)?;
+    let record = deliver((folder, private.path()), begun, &scenario, &world, &outcome)?;
     output::print(&output::record(&record, args.output, output::style(true))?)?;
     let complaints = &outcome.observed.complaints;
     let unmet = tell(&path, complaints, &record, &scenario.expect, args.quiet);
     Ok(exit_code(outcome.ending, &record, unmet))
 }
 
+/// What managers of others are, for the record: which build of each program, and how their memory was limited.
+fn programs(scenario: &Scenario) -> Result<Vec<Assumption>, Failure> {
+    let missing = |error| Failure::environment(miette::Report::from_err(error));
+    let Some(found) = managers::find(&scenario.manager).map_err(missing)? else { return Ok(Vec::new()) };
+    let given = |id: String, value: String, unit: &str| Assumption {
+        id,
+        value,
+        unit: unit.to_owned(),
+        source: "this machine".to_owned(),
+        kind: AssumptionKind::Measured,
+    };
+    let built = |(name, digest)| given(format!("manager.command.{name}"), digest, "SHA-256 of the program");
+    let limit = |name: &str| {
+        let value = std::env::var(name).ok()?;
+        Some(given(format!("manager.environment.{name}"), value, "of Go's runtime"))
+    };
+    let built = found.identities()?.into_iter().map(built);
+    Ok(built.chain(["GOMEMLIMIT", "GOGC", "GOMAXPROCS"].into_iter().filter_map(limit)).collect())
+}
+
 /// Whether this program and this machine can play a scenario live.
 fn possible(scenario: &Scenario, world: &World) -> Result<(), Failure> {
     live::playable(scenario).map_err(|error| Failure::input(miette::Report::from_err(error)))?;
     live::fits(scenario, world).map_err(too_much)?;
+    managers::find(&scenario.manager).map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
     if scenario.backend.uses(Home::LocalControlPlane) {
         backend::assets::find().map_err(|error| Failure::environment(miette::Report::from_err(error)))?;
     }
@@ -258,7 +286,7 @@ pub(super) fn record_of(begun: RunRecord, scenario: &Scenario, world: &World, ou
 }
 
 fn deliver(
-    mut folder: Folder,
+    (mut folder, private): (Folder, &Path),
     begun: RunRecord,
     scenario: &Scenario,
     world: &World,
@@ -268,6 +296,11 @@ fn deliver(
     let record = record_of(begun, scenario, world, outcome);
     if let Some(state) = &outcome.state {
         folder.write(OBJECTS, FileKind::Objects, state.to_string().as_bytes()).map_err(cannot_write)?;
+    }
+    if outcome.ending != Ending::Settled {
+        for (name, end) in managers::logs(private) {
+            folder.write(&name, FileKind::Log, &end).map_err(cannot_write)?;
+        }
     }
     let usages: Vec<_> = observed.processes.iter().map(|(usage, _)| usage).collect();
     report::deliver(folder, record, &observed.outcome, &usages, outcome.epoch, &scenario.effective)

@@ -99,6 +99,7 @@ pub(crate) fn scenario(clusters: u32, addons: Vec<Addon>, timeline: Vec<Step>) -
 fn manager() -> Manager {
     Manager {
         kind: crate::scenario::ManagerKind::Loopback,
+        command: None,
         behaviour: Behaviour::Fixed,
         concurrency: 20,
         hub_qps_milli: 0,

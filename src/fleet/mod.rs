@@ -24,7 +24,7 @@ mod timeline;
 mod values;
 
 pub use clusters::{Clusters, cluster_name};
-pub use documents::{Endpoint, bearer, certificate, namespace};
+pub use documents::{Endpoint, bearer, certificate, kubeconfig, namespace};
 pub use timeline::{Change, ChangeKind, Membership, Target};
 pub use values::ValuesId;
 
@@ -35,6 +35,9 @@ use std::collections::BTreeMap;
 
 /// The namespace of Argo CD on the hub.
 pub const ARGOCD_NAMESPACE: &str = "argocd";
+
+/// The namespace of Flux, where it works from the hub.
+pub const FLUX_NAMESPACE: &str = "flux-system";
 
 /// Everything that a scenario generates from a seed.
 #[derive(Clone, Debug)]

@@ -83,7 +83,7 @@ pub fn begin(scenario: &Scenario, started: Time, clock: Clock, observer: Observe
         topology: topology(scenario),
         manager: ManagerKind {
             kind: scenario.manager.kind.name().to_owned(),
-            behaviour: behaviour(scenario).to_owned(),
+            behaviour: if real(scenario, clock) { "original" } else { behaviour(scenario) }.to_owned(),
         },
         backend: match clock {
             Clock::Real => scenario.backend.name(),
@@ -187,6 +187,11 @@ const fn behaviour(scenario: &Scenario) -> &'static str {
         Behaviour::Fixed => "fixed",
         Behaviour::Faithful => "faithful",
     }
+}
+
+/// The managers are programs of others.
+fn real(scenario: &Scenario, clock: Clock) -> bool {
+    clock == Clock::Real && scenario.manager.command.is_some()
 }
 
 /// What the scenario takes for granted about systems that are modelled.

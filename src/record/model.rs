@@ -465,4 +465,6 @@ pub enum FileKind {
     Objects,
     /// The report for people, HTML.
     Report,
+    /// The end of what a program of others said, text.
+    Log,
 }

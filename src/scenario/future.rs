@@ -3,7 +3,7 @@
 use super::errors::Finding;
 
 /// Values whose feature has not landed.
-const VALUES: [(&str, &[&str]); 2] = [("spec.manager.kind", &["flux"]), ("spec.backend", &["kubeconfig"])];
+const VALUES: [(&str, &[&str]); 1] = [("spec.backend", &["kubeconfig"])];
 
 const CODE: &str = "not-in-this-version";
 

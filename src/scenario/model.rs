@@ -246,6 +246,8 @@ pub enum ManagerKind {
     Argocd(Argo),
     /// The same with the loopback step.
     Flamingo(Argo),
+    /// Flux on the hub.
+    Flux,
 }
 
 impl ManagerKind {
@@ -256,6 +258,7 @@ impl ManagerKind {
             Self::Loopback => "loopback",
             Self::Argocd(_) => "argocd",
             Self::Flamingo(_) => "flamingo",
+            Self::Flux => "flux",
         }
     }
 
@@ -264,7 +267,7 @@ impl ManagerKind {
     pub const fn argo(self) -> Option<Argo> {
         match self {
             Self::Argocd(argo) | Self::Flamingo(argo) => Some(argo),
-            Self::Loopback => None,
+            Self::Loopback | Self::Flux => None,
         }
     }
 }
@@ -305,6 +308,8 @@ pub enum ArgoVersion {
 pub struct Manager {
     /// What they are.
     pub kind: ManagerKind,
+    /// The folder of their programs: live runs start those.
+    pub command: Option<String>,
     /// Ours mended or the original with its defects.
     pub behaviour: Behaviour,
     /// Rounds at the same time, per manager.

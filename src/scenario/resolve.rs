@@ -234,6 +234,7 @@ fn manager(manager: &spec::Manager) -> model::Manager {
     let hub = manager.hub.clone().unwrap_or_default();
     model::Manager {
         kind: kind(manager),
+        command: manager.command.clone(),
         behaviour: match manager.behaviour {
             spec::Behaviour::Fixed => model::Behaviour::Fixed,
             spec::Behaviour::Faithful => model::Behaviour::Faithful,
@@ -272,6 +273,7 @@ fn kind(manager: &spec::Manager) -> model::ManagerKind {
         spec::ManagerKind::Loopback => model::ManagerKind::Loopback,
         spec::ManagerKind::Argocd => model::ManagerKind::Argocd(argo),
         spec::ManagerKind::Flamingo => model::ManagerKind::Flamingo(argo),
+        spec::ManagerKind::Flux => model::ManagerKind::Flux,
     }
 }
 

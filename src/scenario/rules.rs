@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod prices;
+mod real;
 mod selector;
 mod timeline;
 mod topology;
@@ -11,7 +12,7 @@ mod topology;
 use super::errors::Finding;
 use super::model::label;
 use super::shape::{did_you_mean, nearest};
-use super::spec::{Delay, ManagerKind, Spec, TopologyKind};
+use super::spec::{Delay, Spec, TopologyKind};
 use crate::units::Span;
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ pub(super) fn check(spec: &Spec) -> Vec<Finding> {
     catalogue::check(spec, &mut findings);
     topology::check(spec, &mut findings);
     manager(spec, &mut findings);
+    real::check(spec, &mut findings);
     run(spec, &mut findings);
     prices::check(spec, &mut findings);
     timeline::check(spec, &mut findings);
@@ -139,7 +141,8 @@ fn kinds(spec: &Spec, findings: &mut Vec<Finding>) {
             contradict(format!("spec.addons.{index}.automated"), &message, "remove it");
         }
     }
-    if manager.kind != ManagerKind::Loopback
+    if manager.kind.is_argo()
+        && manager.command.is_none()
         && !matches!(spec.topology.kind, TopologyKind::Single | TopologyKind::Sharded)
     {
         let message = "only our own manager is simulated in this topology";

@@ -195,6 +195,11 @@ pub(super) enum Nodes {
 pub(super) struct Manager {
     /// What the managers are.
     pub(super) kind: ManagerKind,
+    /// Folder of their programs, for `argocd` and `flux`: with the real clock a run starts those. Relative to where the
+    /// run is started. `argocd` without it is simulated only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) command: Option<String>,
     /// Mended, or the original with its defects.
     pub(super) behaviour: Behaviour,
     /// The release of Argo CD that is simulated. Only for `argocd` and `flamingo`; 3.2 by default.
@@ -244,6 +249,7 @@ impl Default for Manager {
     fn default() -> Self {
         Self {
             kind: ManagerKind::Loopback,
+            command: None,
             behaviour: Behaviour::Fixed,
             version: None,
             concurrency: 20,
@@ -270,10 +276,13 @@ impl Default for Manager {
 pub(super) enum ManagerKind {
     /// Ours: Flamingo's loopback reconciliation and nothing else.
     Loopback,
-    /// Argo CD's application-controller: it renders and applies all objects itself. Simulated only.
+    /// Argo CD's application-controller: it renders and applies all objects itself. A model on the simulated clock; its own
+    /// programs on the real one, if `command` says where they are.
     Argocd,
     /// Argo CD with Flamingo's loopback step: Flux on the clusters installs what Applications name. Simulated only.
     Flamingo,
+    /// Flux on the hub, with a kubeconfig for each cluster: its own programs, which `command` names. Real clock.
+    Flux,
 }
 
 impl ManagerKind {

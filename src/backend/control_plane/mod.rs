@@ -10,16 +10,14 @@
 mod plan;
 
 use super::assets::Assets;
-use super::tether;
+use super::programs::{Ended, Running, free_ports};
 use crate::apiserver::tls::{Authority, Pair, TlsError};
 use crate::clock;
 use crate::units::Span;
-use plan::{Files, Ports, Program};
-use std::fs::File;
+use plan::{Files, Ports};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 
 /// Memory of one control plane, bytes. Measured, see above; a fleet's objects come on top.
 pub const BYTES: u64 = 460 << 20;
@@ -28,12 +26,8 @@ pub const BYTES: u64 = 460 << 20;
 const PATIENCE: Span = Span::from_secs(120);
 /// How often it is asked.
 const PAUSE: Span = Span::from_millis(100);
-/// How often its processes are looked after once it is.
-const LOOK: Span = Span::from_secs(1);
 /// Times that other ports are tried: between finding a free one and its use somebody may take it.
 const TRIES: u32 = 3;
-/// Lines of a log that a failure shows.
-const LAST_WORDS: usize = 5;
 
 /// Why it does not come up.
 #[derive(Debug, thiserror::Error)]
@@ -50,15 +44,8 @@ pub enum ControlPlaneError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// A program ended.
-    #[error("{program} ended ({how}); its last words: {words}")]
-    Ended {
-        /// Which.
-        program: &'static str,
-        /// Exit status.
-        how: String,
-        /// The end of its log.
-        words: String,
-    },
+    #[error(transparent)]
+    Ended(#[from] Ended),
     /// It never answered.
     #[error("kube-apiserver was not ready within {PATIENCE}; is the machine overloaded? its last words: {words}")]
     Slow {
@@ -79,26 +66,19 @@ pub struct ControlPlane {
     pub ca_pem: String,
     /// An administrator of it.
     pub admin: Pair,
+    // The processes go first, then the folder.
     running: Running,
+    _scratch: Scratch,
 }
 
-/// Its processes and files; both go with it.
+/// A folder that goes with its owner.
 #[derive(Debug)]
-struct Running {
-    folder: PathBuf,
-    processes: Vec<(&'static str, Child)>,
-}
+struct Scratch(PathBuf);
 
-impl Drop for Running {
+impl Drop for Scratch {
     fn drop(&mut self) {
-        // In the order of dependence, or the log fills with complaints about a lost etcd.
-        for (_, process) in self.processes.iter_mut().rev() {
-            // One that has ended already does not mind.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
         // The run's folder goes in any case.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -111,7 +91,7 @@ impl ControlPlane {
         let mut tries = 1;
         loop {
             match Self::try_start(assets, folder).await {
-                Err(ControlPlaneError::Ended { words, .. })
+                Err(ControlPlaneError::Ended(Ended { words, .. }))
                     if words.contains("address already in use") && tries < TRIES =>
                 {
                     tries += 1;
@@ -125,14 +105,16 @@ impl ControlPlane {
         let start = |source| ControlPlaneError::Start { folder: folder.to_owned(), source };
         let authority = Authority::generate()?;
         let admin = authority.client_pair("flamboyance", "system:masters")?;
-        let ports = free_ports().map_err(start)?;
+        let [etcd, peer, api] = free_ports().map_err(start)?;
+        let ports = Ports { etcd, peer, api };
         let server = plan::local("https", ports.api);
-        let mut running = Running { folder: folder.to_owned(), processes: Vec::new() };
+        let scratch = Scratch(folder.to_owned());
+        let mut running = Running::below(folder);
         write_files(folder, &authority, &admin, &server)?;
         for program in [plan::etcd(assets, folder, ports), plan::apiserver(assets, folder, ports)] {
             running.spawn(&program).map_err(start)?;
         }
-        let mut plane = Self { server, ca_pem: authority.pem(), admin, running };
+        let mut plane = Self { server, ca_pem: authority.pem(), admin, running, _scratch: scratch };
         plane.ready().await?;
         if let Some(program) = plan::controller_manager(assets, folder) {
             plane.running.spawn(&program).map_err(start)?;
@@ -142,17 +124,12 @@ impl ControlPlane {
 
     /// Names and ids of its processes.
     pub fn processes(&self) -> impl Iterator<Item = (&'static str, u32)> + '_ {
-        self.running.processes.iter().map(|(name, process)| (*name, process.id()))
+        self.running.processes()
     }
 
     /// Waits until one of its processes ends, which none of them should.
-    pub async fn until_one_ends(&mut self) -> ControlPlaneError {
-        loop {
-            if let Err(ended) = self.running.all_alive() {
-                return ended;
-            }
-            tokio::time::sleep(LOOK.to_std()).await;
-        }
+    pub async fn until_one_ends(&mut self) -> Ended {
+        self.running.until_one_ends().await
     }
 
     /// Waits until the API server says that it is ready.
@@ -185,35 +162,6 @@ impl ControlPlane {
     }
 }
 
-impl Running {
-    fn spawn(&mut self, program: &Program) -> io::Result<()> {
-        let log = File::create(Files::below(&self.folder).log(program.name))?;
-        let child = tether::command(&program.path)?
-            .args(&program.arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()?;
-        self.processes.push((program.name, child));
-        Ok(())
-    }
-
-    fn all_alive(&mut self) -> Result<(), ControlPlaneError> {
-        let ended = self.processes.iter_mut().find_map(|(program, process)| {
-            let status = process.try_wait().ok().flatten()?;
-            Some((*program, status.to_string()))
-        });
-        let Some((program, how)) = ended else { return Ok(()) };
-        Err(ControlPlaneError::Ended { program, how, words: self.last_words(program) })
-    }
-
-    fn last_words(&self, program: &str) -> String {
-        let log = std::fs::read_to_string(Files::below(&self.folder).log(program)).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(LAST_WORDS)..].join(" | ")
-    }
-}
-
 /// The certificates and the kubeconfig, readable by this user alone.
 fn write_files(folder: &Path, authority: &Authority, admin: &Pair, server: &str) -> Result<(), ControlPlaneError> {
     let serving = authority.server_pair(Ipv4Addr::LOCALHOST.into())?;
@@ -230,14 +178,6 @@ fn write_files(folder: &Path, authority: &Authority, admin: &Pair, server: &str)
         std::fs::write(files.kubeconfig(), plan::kubeconfig(server, folder, (&client.0, &client.1)))
     };
     write().map_err(|source| ControlPlaneError::Start { folder: folder.to_owned(), source })
-}
-
-/// Ports that nobody listened at a moment ago.
-fn free_ports() -> io::Result<Ports> {
-    let held: Vec<TcpListener> =
-        (0..3).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
-    let port = |nth: usize| held[nth].local_addr().map(|address| address.port());
-    Ok(Ports { etcd: port(0)?, peer: port(1)?, api: port(2)? })
 }
 
 fn der(pem: &str) -> Option<Vec<u8>> {

@@ -3,6 +3,7 @@
 //! In: a folder, ports, programs. Out: command lines. Nothing is started here.
 
 use super::super::assets::Assets;
+use super::super::programs::Program;
 use std::path::{Path, PathBuf};
 
 /// Ports of loopback that a control plane listens at.
@@ -11,14 +12,6 @@ pub(super) struct Ports {
     pub(super) etcd: u16,
     pub(super) peer: u16,
     pub(super) api: u16,
-}
-
-/// A program with its arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Program {
-    pub(super) name: &'static str,
-    pub(super) path: PathBuf,
-    pub(super) arguments: Vec<String>,
 }
 
 /// The files of a control plane, below its folder.
@@ -46,10 +39,6 @@ impl Files {
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.0.join("kubeconfig")
     }
-
-    pub(super) fn log(&self, program: &str) -> PathBuf {
-        self.0.join(format!("{program}.log"))
-    }
 }
 
 /// Data that nobody reads again need not reach the disk: as suites of controllers run etcd.
@@ -65,7 +54,7 @@ pub(super) fn etcd(assets: &Assets, folder: &Path, ports: Ports) -> Program {
         format!("--initial-advertise-peer-urls={peer}"),
         format!("--initial-cluster=default={peer}"),
     ];
-    Program { name: "etcd", path: assets.etcd.clone(), arguments }
+    Program { name: "etcd", path: assets.etcd.clone(), arguments, environment: Vec::new() }
 }
 
 /// With the settings of `envtest`: roles decide, users are client certificates, no ServiceAccount admission, because
@@ -90,7 +79,7 @@ pub(super) fn apiserver(assets: &Assets, folder: &Path, ports: Ports) -> Program
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--allow-privileged=true".to_owned(),
     ];
-    Program { name: "kube-apiserver", path: assets.apiserver.clone(), arguments }
+    Program { name: "kube-apiserver", path: assets.apiserver.clone(), arguments, environment: Vec::new() }
 }
 
 /// The collector of garbage and the end of namespaces alone: there are no nodes, and Deployments are modelled.
@@ -103,7 +92,7 @@ pub(super) fn controller_manager(assets: &Assets, folder: &Path) -> Option<Progr
         "--secure-port=0".to_owned(),
     ];
     let path = assets.controller_manager.clone()?;
-    Some(Program { name: "kube-controller-manager", path, arguments })
+    Some(Program { name: "kube-controller-manager", path, arguments, environment: Vec::new() })
 }
 
 /// What kube-controller-manager reads.

@@ -81,6 +81,9 @@ pub(super) const LEAVES: &str = "leaves";
 pub(super) const HUB: &str = "hub";
 pub(super) const ABOVE: &str = "above";
 pub(super) const MANAGER: &str = "manager";
+pub(super) const SOURCES: &str = "sources";
+/// The process that keeps managers of others.
+pub(super) const KEEPER: &str = "keeper";
 
 /// The process name of a hub.
 fn hub_name(layout: &Layout, hub: u32) -> String {
@@ -111,6 +114,8 @@ pub(super) struct Crew {
     objects: bool,
     pub(super) hubs: Vec<Access>,
     pub(super) leaves: Access,
+    /// Where managers of others find what they install.
+    pub(super) sources: Option<String>,
     /// Processes of others that children started, with the role that they play.
     pub(super) servers: Vec<(&'static str, Server)>,
     /// Processes of managers now.
@@ -148,10 +153,16 @@ impl Crew {
             objects,
             hubs: Vec::new(),
             leaves: Access::nobody(),
+            sources: None,
             servers: Vec::new(),
             processes: layout.processes,
             early: Vec::new(),
         };
+        let real = scenario.manager.command.is_some();
+        if real {
+            let sources = crew.enlist(SOURCES, SOURCES, 0, events)?;
+            crew.sources = Some(crew.await_ready(sources, patience, heard)?.url().to_owned());
+        }
         let leaves = crew.enlist(LEAVES, LEAVES, 0, events)?;
         crew.leaves = crew.await_ready(leaves, patience, heard)?;
         let hubs: Vec<_> = (0..layout.hubs)
@@ -166,7 +177,10 @@ impl Crew {
             crew.await_ready(above, patience, heard)?;
         }
         let first = crew.members.len();
-        for process in 0..layout.processes {
+        if real {
+            crew.enlist(KEEPER, MANAGER, 0, events)?;
+        }
+        for process in 0..if real { 0 } else { layout.processes } {
             crew.enlist(&format!("manager-{process}"), MANAGER, process, events)?;
         }
         for manager in first..crew.members.len() {
@@ -188,6 +202,7 @@ impl Crew {
         let settings = Settings {
             scenario: self.scenario.clone(),
             leaves: (role != LEAVES).then(|| self.leaves.clone()),
+            sources: self.sources.clone(),
             hubs: if role == HUB { Vec::new() } else { self.hubs.clone() },
             number,
             guest: if role == HUB { self.guests.hubs.get(number as usize).cloned() } else { None },

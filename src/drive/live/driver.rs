@@ -12,10 +12,10 @@ use super::shifts::Hand;
 use crate::calls::{Kind, Tally, Target};
 use crate::clock;
 use crate::drive::drifted;
-use crate::fleet::{ARGOCD_NAMESPACE, Change, ChangeKind, World};
+use crate::fleet::{ARGOCD_NAMESPACE, Change, ChangeKind, FLUX_NAMESPACE, World};
 use crate::ids::AppId;
 use crate::model::flux::Catalogue;
-use crate::scenario::{DriftKind, Mode, Scenario, TopologyKind};
+use crate::scenario::{Delivery, DriftKind, ManagerKind, Mode, Scenario, TopologyKind};
 use crate::topology::{Course, Layout};
 use crate::units::{Span, Time};
 use bytes::Bytes;
@@ -42,6 +42,8 @@ pub(super) struct Driver {
     catalogue: Arc<Catalogue>,
     /// A route to each hub.
     hubs: Vec<Route>,
+    /// A Flux on the hub takes the place of whoever reads Applications.
+    flux_on_hub: bool,
     /// The label of everything written to a hub of somebody's.
     run: Option<String>,
     /// Whose Applications are on which hub.
@@ -83,6 +85,7 @@ impl Driver {
             catalogue: Arc::clone(catalogue),
             servers: leaves.clone(),
             hubs,
+            flux_on_hub: scenario.manager.kind == ManagerKind::Flux,
             run: run.map(str::to_owned),
             layout: Layout::of(world, &scenario.topology),
             course: Course::of(world, scenario),
@@ -155,19 +158,21 @@ impl Driver {
                 if self.by_hand(change.app) {
                     self.write_flux(change).await?;
                 }
-                let cluster = self.world.cluster_of(change.app);
-                let server = self.servers.server(cluster.index(), &self.world.clusters().name(cluster));
-                let mut application = self.world.application(change.app, change.target, &server);
+                let mut wanted = self.wanted(change);
                 if let Some(run) = &self.run {
-                    crate::backend::guest::label(&mut application, run);
+                    crate::backend::guest::label(&mut wanted, run);
                 }
-                self.on_hub(change.app, "POST", JSON, &application).await
+                self.on_hub(change.app, "POST", JSON, &wanted).await
             }
             ChangeKind::Upgrade | ChangeKind::Scale => {
                 if self.by_hand(change.app) {
                     self.write_flux(change).await?;
                 }
-                let patch = self.world.application_patch(change.app, change.target);
+                let patch = if self.flux_on_hub {
+                    self.world.hub_patch(change.app, change.target)
+                } else {
+                    self.world.application_patch(change.app, change.target)
+                };
                 self.on_hub(change.app, "PATCH", MERGE_PATCH, &patch).await
             }
             ChangeKind::Decommission => {
@@ -182,6 +187,25 @@ impl Driver {
             // The loop tells the leaves when it hears of the intention: there is nothing to write.
             ChangeKind::Commit { .. } => Ok(0),
             ChangeKind::Drift { object, kind } => self.drift(change.app, object, kind).await.map(|()| 0),
+        }
+    }
+
+    /// What asks for an app: an Application, or what a Flux on the hub knows in its place.
+    fn wanted(&self, change: &Change) -> Value {
+        if self.flux_on_hub {
+            return self.world.hub_workload(change.app, change.target);
+        }
+        let cluster = self.world.cluster_of(change.app);
+        let server = self.servers.server(cluster.index(), &self.world.clusters().name(cluster));
+        self.world.application(change.app, change.target, &server)
+    }
+
+    /// Its kind and namespace.
+    fn asks(&self, app: AppId) -> (Kind, &'static str) {
+        match (self.flux_on_hub, self.world.addon(app).delivery) {
+            (false, _) => (Kind::APPLICATION, ARGOCD_NAMESPACE),
+            (true, Delivery::Helm) => (Kind::HELM_RELEASE, FLUX_NAMESPACE),
+            (true, _) => (Kind::KUSTOMIZATION, FLUX_NAMESPACE),
         }
     }
 
@@ -230,12 +254,13 @@ impl Driver {
         media: &'static str,
         body: &Value,
     ) -> Result<u64, Refusal> {
-        let info = Kind::APPLICATION.info();
+        let (kind, namespace) = self.asks(app);
+        let info = kind.info();
         let name = if method == "POST" { String::new() } else { self.world.app_name(app) };
-        let path = info.path(info.version, ARGOCD_NAMESPACE, &name);
+        let path = info.path(info.version, namespace, &name);
         let send = |hub: u32| {
             let path = path.clone();
-            let call = Call { target: Target::Hub, method, kind: Kind::APPLICATION, path, media, body };
+            let call = Call { target: Target::Hub, method, kind, path, media, body };
             self.client.send(&self.hubs[hub as usize], call)
         };
         let (home, before) = self.home(app);

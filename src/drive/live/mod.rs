@@ -13,6 +13,7 @@ mod driver;
 mod event;
 mod faults;
 pub mod flux;
+mod foreign;
 mod frame;
 mod furnish;
 pub mod guest;

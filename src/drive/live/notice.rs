@@ -35,6 +35,9 @@ pub(crate) enum Notice {
     Final {
         /// What each role counted.
         figures: Vec<(Role, Figures)>,
+        /// Calls that programs of others made here, by the program.
+        #[serde(default)]
+        callers: Vec<(String, Figures)>,
         /// Signals that did not fit the queue.
         dropped: u64,
     },

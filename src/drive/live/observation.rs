@@ -3,7 +3,8 @@
 //! In: bytes of children, doings of the driver, moments to look. Out: the ledger's outcome and the costs of processes.
 
 use super::child::ChildIndex;
-use super::crew::HUB;
+use super::crew::{HUB, KEEPER, LEAVES, SOURCES};
+use super::foreign;
 use super::notice::Server;
 use crate::clock;
 use crate::drive::intent::Intent;
@@ -13,7 +14,7 @@ use crate::measure::host::{Host, HostWatch};
 use crate::measure::process::{Usage, Watched};
 use crate::measure::{Decoder, Figures, Ledger, Outcome, Plan, Progress, Pulse, Role, Signal};
 use crate::model::flux::Catalogue;
-use crate::scenario::{Backend, Home, Scenario, TopologyKind};
+use crate::scenario::{Backend, Home, ManagerKind, Scenario, TopologyKind};
 use crate::topology::Layout;
 use crate::units::{Span, Time};
 use rustix::process::Pid;
@@ -39,6 +40,8 @@ struct Complaint {
 pub(super) struct Observation {
     world: Arc<World>,
     backend: Backend,
+    /// The managers are programs of others, of this kind.
+    real: Option<ManagerKind>,
     catalogue: Arc<Catalogue>,
     epoch: Time,
     ledger: Ledger,
@@ -120,6 +123,7 @@ impl Observation {
             children: Vec::new(),
             silent: Vec::new(),
             backend: scenario.backend,
+            real: scenario.manager.command.as_ref().map(|_| scenario.manager.kind),
             processes: Vec::new(),
             host: HostWatch::start(),
             complaints: Vec::new(),
@@ -146,7 +150,11 @@ impl Observation {
 
     /// A process of others serves the run from now on. Its start, seconds of CPU, is no part of the run.
     pub(super) fn enrol_server(&mut self, server: &Server, role: &str) {
-        let role = if role == HUB { Role::Hub } else { Role::Leaves };
+        let role = match role {
+            HUB => Role::Hub,
+            LEAVES => Role::Leaves,
+            _ => Role::Manager,
+        };
         let watched = Watched::new(server.name.clone(), role, server.pid).from_now();
         if let Some(known) = self.silent.iter().find(|&&known| self.processes[known].name == server.name) {
             return self.processes[*known].watched.push(watched);
@@ -160,6 +168,17 @@ impl Observation {
         self.ledger.dropped(dropped);
         if let Some(voice) = self.children.get(child) {
             self.processes[voice.process].figures.extend(figures);
+        }
+    }
+
+    /// Calls that programs of others made, told by the servers. Whoever is none of the run is nobody's.
+    pub(super) fn callers(&mut self, callers: Vec<(String, Figures)>) {
+        for (name, mut figures) in callers {
+            let Some(process) = self.processes.iter_mut().find(|process| process.name == name) else { continue };
+            match process.figures.iter_mut().find(|(role, _)| *role == Role::Manager) {
+                Some((_, known)) => known.calls.append(&mut figures.calls),
+                None => process.figures.push((Role::Manager, figures)),
+            }
         }
     }
 
@@ -177,7 +196,8 @@ impl Observation {
     pub(super) fn intend(&mut self, index: usize) {
         let change = self.world.changes()[index];
         let intent = Intent { world: &self.world, catalogue: &self.catalogue, epoch: self.epoch };
-        let id = self.ledger.intend(intent.of(change));
+        let change = intent.of(change);
+        let id = self.ledger.intend(self.real.map_or(change, |kind| foreign::expected(change, kind)));
         debug_assert_eq!(id.index(), index, "changes are intended in the order of the world");
         self.ledger.sent(id, clock::now());
     }
@@ -335,6 +355,8 @@ fn watched(name: &str, role: &str, pid: i32, backend: Backend) -> Watched {
         }
         "hub" => Watched::new(name.to_owned(), Role::Hub, pid),
         "leaves" => with_model(Watched::new(name.to_owned(), Role::Leaves, pid)),
+        // They manage nothing.
+        _ if [KEEPER, SOURCES].contains(&name) => Watched::new(name.to_owned(), Role::Harness, pid),
         _ => Watched::new(name.to_owned(), Role::Manager, pid),
     }
 }

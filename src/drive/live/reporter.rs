@@ -79,7 +79,12 @@ impl Reporter {
 
     /// Tells what this process counted, and how many signals were lost.
     pub(crate) fn farewell(&self, figures: Vec<(Role, Figures)>) {
-        self.notice(Notice::Final { figures, dropped: self.dropped.load(Ordering::Relaxed) });
+        self.farewell_of_server(figures, Vec::new());
+    }
+
+    /// The same of a server that programs of others called.
+    pub(crate) fn farewell_of_server(&self, figures: Vec<(Role, Figures)>, callers: Vec<(String, Figures)>) {
+        self.notice(Notice::Final { figures, callers, dropped: self.dropped.load(Ordering::Relaxed) });
     }
 
     /// Says no more.

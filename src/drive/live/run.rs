@@ -9,6 +9,7 @@ use super::crew::{Crew, CrewError, LEAVES, MANAGER};
 use super::driver::Driver;
 use super::event::{Event, Events, WAITING};
 use super::faults;
+use super::foreign;
 use super::guest;
 use super::notice::{Notice, Order};
 use super::observation::{Observation, Observed};
@@ -186,6 +187,7 @@ pub fn run(
     let patience = budget::patience(scenario.fleet.clusters.into(), control_planes(scenario, world));
     let mut crew = Crew::muster(scenario, &layout, (folder, guests), (state, patience), &events, &heard)?;
     let setup = clock::now().since(began);
+    let (scenario, world) = &at_home(scenario, world, crew.sources.as_deref());
     let catalogue = Arc::new(Catalogue::new(&scenario.addons));
     let epoch = clock::now() + Span::from_millis(20);
     let epoch_day = clock::unix() + Span::from_millis(20);
@@ -237,6 +239,14 @@ pub fn run(
         state: state.then(|| read_state(folder, watch.crew.servers())),
         observed: watch.observation.finish(gone, harness(), Figures::of_tally(&tally.lock())),
     })
+}
+
+/// The same as it is played: managers of others find their sources here.
+fn at_home(scenario: &Arc<Scenario>, world: &Arc<World>, sources: Option<&str>) -> (Arc<Scenario>, Arc<World>) {
+    let Some(url) = sources else { return (Arc::clone(scenario), Arc::clone(world)) };
+    let served = foreign::served(scenario, url);
+    let world = World::generate(&served);
+    (Arc::new(served), Arc::new(world))
 }
 
 /// What the API servers wrote at their end; nothing of one that could not.
@@ -353,7 +363,10 @@ impl Watch {
     fn hear(&mut self, child: ChildIndex, heard: Heard) -> Option<Ending> {
         match heard {
             Heard::Signals(bytes) => self.observation.signals(child, &bytes),
-            Heard::Notice(Notice::Final { figures, dropped }) => self.observation.figures(child, figures, dropped),
+            Heard::Notice(Notice::Final { figures, callers, dropped }) => {
+                self.observation.figures(child, figures, dropped);
+                self.observation.callers(callers);
+            }
             Heard::Notice(Notice::Ready { .. }) => {}
             Heard::Notice(Notice::Failed { message }) | Heard::Garbled(message) => {
                 self.observation.complain(format!("{}: {message}", self.crew.members[child].child.name));

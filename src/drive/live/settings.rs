@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) guest: Option<Guest>,
     /// The clusters of others that are the leaves, in the order of ids.
     pub(crate) hosts: Vec<Contact>,
+    /// Where the sources of managers of others are, for whoever comes after them.
+    pub(crate) sources: Option<String>,
     /// The run's private folder.
     pub(crate) folder: PathBuf,
     /// Where an API server writes all its objects at its end, if they are wanted.
@@ -137,6 +139,14 @@ impl Access {
     /// Nobody to be reached.
     pub(crate) const fn nobody() -> Self {
         Self::Apart(Vec::new())
+    }
+
+    /// The one address, if there is one.
+    pub(crate) fn url(&self) -> &str {
+        match self {
+            Self::Paths { url, .. } => url,
+            Self::Apart(_) => "",
+        }
     }
 
     /// How the cluster of this number and name is reached; none where there are fewer.

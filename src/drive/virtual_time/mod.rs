@@ -82,7 +82,7 @@ use crate::ids::AppId;
 use crate::measure::limit::Limit;
 use crate::measure::{self, Progress};
 use crate::model::hardware::Used;
-use crate::scenario::{Action, Mode, Scenario, TopologyKind, Victim};
+use crate::scenario::{Action, ManagerKind, Mode, Scenario, TopologyKind, Victim};
 use crate::units::{Span, Time};
 pub use argo::Bill;
 use ground::Ground;
@@ -226,6 +226,9 @@ pub enum Impossible {
         /// What makes them share it.
         key: &'static str,
     },
+    /// There is no model of its managers.
+    #[error("manager.kind `flux` is Flux's own programs, of which there is no model on the hub: use --clock real")]
+    Unmodelled,
     /// It has Flux objects that exist beforehand, under an Argo CD.
     #[error("add-on {addon} is in Reference mode, which `argocd` and `flamingo` do not simulate; change its mode")]
     Reference {
@@ -280,6 +283,9 @@ fn played(scenario: &Scenario, world: &World, threads: u64) -> u64 {
 /// The first reason why not.
 pub fn check(scenario: &Scenario, world: &World, memory_bytes: u64, threads: usize) -> Result<(), Impossible> {
     let argo = scenario.manager.kind.argo().is_some();
+    if scenario.manager.kind == ManagerKind::Flux {
+        return Err(Impossible::Unmodelled);
+    }
     for addon in &scenario.addons {
         if !addon.flux_subsystem && !argo {
             return Err(Impossible::Unmanaged { addon: addon.name.clone() });

@@ -9,7 +9,7 @@ use crate::units::Span;
 use serde_json::{Map, Value, json};
 
 /// Flamingo's interval of source and workload.
-const INTERVAL: Span = Span::from_secs(600);
+pub(super) const INTERVAL: Span = Span::from_secs(600);
 
 impl World {
     /// The source and the workload of an app, as somebody would have written them by hand.

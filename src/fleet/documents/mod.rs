@@ -2,7 +2,10 @@
 
 mod application;
 mod flux;
+mod hub;
 mod secret;
+
+pub use hub::kubeconfig;
 
 use super::{Target, World};
 use crate::ids::AppId;

@@ -20,7 +20,7 @@ use crate::fleet::World;
 use crate::ids::{AddonId, AppId};
 use crate::measure::{Figures, FluxObject, ObjectChange, Role, Signal};
 use crate::model::flux;
-use crate::scenario::{Home, TopologyKind};
+use crate::scenario::{Home, ManagerKind, TopologyKind};
 use crate::units::Span;
 use serde_json::Value;
 use std::sync::Arc;
@@ -44,7 +44,9 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
         return elsewhere::leaves(stage).await;
     }
     let error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
-    let crds = definitions(stage.scenario.topology.kind);
+    // What others apply there needs no definitions of Flux.
+    let real = stage.real().is_some();
+    let crds = if real { Vec::new() } else { definitions(stage.scenario.topology.kind) };
     let base = bases::leaf(&stage.world, &crds).map_err(|e| error(&e))?;
     let settings = Settings {
         seed: stage.scenario.run.seed,
@@ -53,7 +55,7 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
         keep_events: EVENTS_KEPT,
         ..Settings::default()
     };
-    let inbox = Inbox::new(MODEL_THREADS, true);
+    let inbox = Inbox::new(MODEL_THREADS, !real);
     let mut clusters = Clusters::new(settings, vec![observer(&stage.world, &stage.reporter), inbox.observer()]);
     let now = Now::read();
     for _ in stage.world.clusters().ids() {
@@ -63,11 +65,11 @@ pub(super) async fn play(mut stage: Stage) -> Result<(), RoleError> {
     let model = Model::start(inbox, setup(&stage, Stores::Here(Arc::clone(&clusters)), Span::ZERO))?;
     let fleet = stage.world.clusters();
     let names = fleet.ids().map(|id| (fleet.name(id), fleet.kubernetes(id))).collect();
-    let server = serving::start(Arc::clone(&clusters), names, Role::Leaves, &stage.reporter)?;
+    let server = serving::start(Arc::clone(&clusters), names, Role::Leaves, &stage)?;
     while let Some(Order::Commit { addon }) = stage.orders.recv().await {
         model.commit(AddonId(addon));
     }
-    let figures = figures(&clusters, &model);
+    let figures = figures(&clusters, &model, stage.real());
     model.stop();
     server.close(stage.settings.objects.as_deref(), vec![(Role::FluxModel, figures)]).await;
     Ok(())
@@ -92,8 +94,10 @@ pub(super) fn setup(stage: &Stage, stores: Stores, settle: Span) -> Setup {
 
 /// What the controllers inside this process called: the store counted their calls, they themselves the documents (GETs
 /// of discovery, version, OpenAPI) that the store does not see.
-fn figures(clusters: &Clusters, model: &Model) -> Figures {
-    let own = |agent: &str| !OUTSIDE.iter().any(|outside| agent.starts_with(outside));
+fn figures(clusters: &Clusters, model: &Model, real: Option<ManagerKind>) -> Figures {
+    let ours = |agent: &str| !OUTSIDE.iter().any(|outside| agent.starts_with(outside));
+    // Then of the models those of Kubernetes alone are at work.
+    let own = |agent: &str| if real.is_some() { agent.starts_with(WORKLOADS) } else { ours(agent) };
     told(serving::tally(clusters, Target::Leaf, own), model)
 }
 
@@ -113,6 +117,8 @@ pub(super) fn told(mut tally: Tally, model: &Model) -> Figures {
     Figures::of_tally(&tally)
 }
 
+/// What the models of Kubernetes' own controllers call themselves.
+const WORKLOADS: &str = "kube-controller-manager";
 /// Callers over sockets.
 const OUTSIDE: [&str; 3] = [USER_AGENT, "flamboyance-manager", spokes::USER_AGENT];
 
@@ -186,7 +192,17 @@ fn content_differs(old: &Object, new: &Object) -> bool {
 /// The labels by which Flux marks what it applies (kustomize-controller's owner labels, helm-controller's origin labels).
 const OWNER_LABELS: [&str; 2] = ["kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"];
 
+/// The annotation by which Argo CD marks what it applies: the Application's name comes first, up to a colon.
+const TRACKING: &str = "argocd.argoproj.io/tracking-id";
+
 fn owner(world: &World, object: &Object) -> Option<AppId> {
-    object.meta.labels.as_ref()?;
-    OWNER_LABELS.iter().find_map(|label| object.meta.label(label)).and_then(|name| world.find_app(name))
+    let tracked = || {
+        let annotations = object.meta.annotations.as_ref()?.value();
+        annotations.get(TRACKING)?.as_str()?.split(':').next().and_then(|name| world.find_app(name))
+    };
+    if object.meta.labels.is_none() {
+        return tracked();
+    }
+    let labelled = OWNER_LABELS.iter().find_map(|label| object.meta.label(label)).and_then(|name| world.find_app(name));
+    labelled.or_else(tracked)
 }

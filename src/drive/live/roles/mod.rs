@@ -6,15 +6,18 @@
 mod above;
 mod elsewhere;
 mod hub;
+mod keeper;
 mod leaves;
 mod loopback;
 mod serving;
+mod sources;
 
+use super::foreign;
 use super::notice::{Notice, Order};
 use super::reporter::Reporter;
 use super::settings::{self, Settings, SettingsError};
 use crate::fleet::World;
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, ManagerKind, Scenario};
 use std::io::BufRead;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -30,8 +33,10 @@ pub enum Role {
     Leaves,
     /// Whoever stands above the managers.
     Above,
-    /// A loopback manager.
+    /// A loopback manager, or whoever keeps those of others.
     Manager,
+    /// What managers of others read.
+    Sources,
 }
 
 /// Why a role cannot be played.
@@ -64,6 +69,13 @@ struct Stage {
     orders: mpsc::Receiver<Order>,
 }
 
+impl Stage {
+    /// What the managers are, if they are programs of others.
+    fn real(&self) -> Option<ManagerKind> {
+        self.scenario.manager.command.as_ref().map(|_| self.scenario.manager.kind)
+    }
+}
+
 /// Bytes of frames that are written at once: what comes together in 10 ms.
 const FRAMES: usize = 1 << 16;
 /// Orders that may wait; there are a handful in a run.
@@ -81,7 +93,9 @@ pub fn play(role: Role, settings: &Path) -> Result<(), RoleError> {
         Role::Hub => serve(hub::play(stage)),
         Role::Leaves => serve(leaves::play(stage)),
         Role::Above => above::play(stage),
+        Role::Manager if stage.scenario.manager.command.is_some() => serve(keeper::play(stage)),
         Role::Manager => loopback::play(stage),
+        Role::Sources => serve(sources::play(stage)),
     });
     if let Err(error) = &played {
         reporter.notice(Notice::Failed { message: error.to_string() });
@@ -109,6 +123,7 @@ fn rehearse(path: &Path, reporter: &Reporter) -> Result<Stage, RoleError> {
     let settings = settings::read(path)?;
     let file = settings.scenario.to_string_lossy();
     let scenario = scenario::load(&file, &[]).map_err(|errors| RoleError::Scenario(errors.to_string()))?;
+    let scenario = settings.sources.as_ref().map_or_else(|| scenario.clone(), |url| foreign::served(&scenario, url));
     let world = World::generate(&scenario);
     let orders = listen()?;
     Ok(Stage { settings, scenario: Arc::new(scenario), world: Arc::new(world), reporter: reporter.clone(), orders })

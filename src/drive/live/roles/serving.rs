@@ -2,7 +2,7 @@
 //!
 //! In: clusters with names. Out: where they are reached, and at the end what was counted.
 
-use super::RoleError;
+use super::{RoleError, Stage};
 use crate::apiserver::clusters::{Cluster, Clusters};
 use crate::apiserver::http::{Serving, Setup, Site};
 use crate::apiserver::listen::{Listen, raise_file_limit};
@@ -12,12 +12,14 @@ use crate::apiserver::tls::{Authority, Certificates};
 use crate::calls::{Kind, Tally, Target};
 use crate::drive::live::counted::About;
 use crate::drive::live::driver::USER_AGENT;
+use crate::drive::live::foreign;
 use crate::drive::live::furnish;
 use crate::drive::live::notice::Notice;
 use crate::drive::live::reporter::Reporter;
 use crate::drive::live::settings::Access;
 use crate::measure::{Figures, Role};
 use crate::model::flux;
+use crate::scenario::ManagerKind;
 use crate::units::Span;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub(super) struct Server {
     target: Target,
     objects_max: Arc<AtomicU64>,
     names: Vec<String>,
+    /// The managers are programs of others, of this kind.
+    real: Option<ManagerKind>,
 }
 
 /// Starts to serve and tells the harness where. Names and Kubernetes versions are given in the order of the clusters.
@@ -45,8 +49,9 @@ pub(super) fn start(
     clusters: Arc<Clusters>,
     names: Vec<(String, &str)>,
     role: Role,
-    reporter: &Reporter,
+    stage: &Stage,
 ) -> Result<Server, RoleError> {
+    let reporter = &stage.reporter;
     // The harness has compared the limit with the need already.
     let _limit = raise_file_limit();
     let server_error = |e: &dyn std::fmt::Display| RoleError::Server(e.to_string());
@@ -74,7 +79,16 @@ pub(super) fn start(
     let target = if role == Role::Hub { Target::Hub } else { Target::Leaf };
     let objects_max = Arc::new(AtomicU64::new(clusters.objects()));
     tokio::spawn(count(Arc::clone(&clusters), Arc::clone(&objects_max)));
-    Ok(Server { serving, clusters, reporter: reporter.clone(), role, target, objects_max, names: called })
+    Ok(Server {
+        serving,
+        clusters,
+        reporter: reporter.clone(),
+        role,
+        target,
+        objects_max,
+        names: called,
+        real: stage.real(),
+    })
 }
 
 async fn count(clusters: Arc<Clusters>, most: Arc<AtomicU64>) {
@@ -86,6 +100,20 @@ async fn count(clusters: Arc<Clusters>, most: Arc<AtomicU64>) {
 }
 
 impl Server {
+    /// What programs of others called.
+    fn callers(&self) -> Vec<(String, Figures)> {
+        let Some(kind) = self.real else { return Vec::new() };
+        let mut names: Vec<String> = Vec::new();
+        for (key, _) in self.clusters.calls().read() {
+            let name = foreign::caller(&key.user_agent, kind).to_owned();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let of = |name: &str| tally(&self.clusters, self.target, |agent| foreign::caller(agent, kind) == name);
+        names.into_iter().map(|name| (name.clone(), Figures::of_tally(&of(&name)))).collect()
+    }
+
     /// Stops serving and says what it counted, beside the figures of other roles of this process. All objects go to the
     /// file `objects`, if they are wanted.
     pub(super) async fn close(self, objects: Option<&Path>, mut others: Vec<(Role, Figures)>) {
@@ -103,7 +131,8 @@ impl Server {
                 ..Figures::of_tally(&tally)
             },
         ));
-        self.reporter.farewell(others);
+        let callers = self.callers();
+        self.reporter.farewell_of_server(others, callers);
         if let Some(path) = objects
             && let Err(error) = self.write_objects(path)
         {

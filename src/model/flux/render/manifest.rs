@@ -2,6 +2,7 @@
 
 use super::{Pen, quote, release_name, secret_name};
 use crate::calls::{ContentId, Kind, ObjectId};
+use crate::ids::AddonId;
 use crate::model::flux::catalogue::{Catalogue, Entry, Image};
 use crate::model::flux::spec::{Spec, Values};
 use crate::model::flux::{Build, Item, Object, Place, ReleaseState};
@@ -46,6 +47,46 @@ pub fn essence(catalogue: &Catalogue, owner: Kind, values: Option<&Values>, buil
     essence
 }
 
+/// The objects of an add-on at a version as somebody keeps them in a repository: no namespace, nobody's labels. File names
+/// with JSON, which is YAML.
+#[must_use]
+pub fn files(entry: &Entry, version: usize) -> Vec<(String, String)> {
+    let text = entry.addon.versions.get(version).map_or("", String::as_str);
+    let (values, build) = (Values::default(), Build { addon: AddonId(0), version: 0, commits: 0 });
+    let file = |item: &Item| {
+        let info = item.kind.info();
+        let mut out = String::new();
+        head(&mut out, item.kind);
+        part(&mut out, entry, item, (text, build, &values));
+        let _ = write!(out, r#""kind":"{}","metadata":{{"labels":{{"app.kubernetes.io/version":"#, info.kind);
+        quote(&mut out, text);
+        let _ = write!(out, r#"}},"name":"{}"}}}}"#, item.name);
+        (format!("{}-{}.yaml", info.plural, item.name), out)
+    };
+    entry.items.iter().map(file).collect()
+}
+
+/// The beginning of an object.
+fn head(out: &mut String, kind: Kind) {
+    let info = kind.info();
+    let slash = if info.group.is_empty() { "" } else { "/" };
+    let _ = write!(out, r#"{{"apiVersion":"{}{slash}{}","#, info.group, info.version);
+}
+
+/// What is particular to its kind.
+fn part(out: &mut String, entry: &Entry, item: &Item, (version, build, values): (&str, Build, &Values)) {
+    match item.kind {
+        Kind::CONFIG_MAP => data(out, entry, item, version, build, values),
+        Kind::DEPLOYMENT => deployment(out, entry, item, version, values),
+        Kind::SERVICE => {
+            let app = &entry.addon.name;
+            let _ =
+                write!(out, r#""spec":{{"ports":[{{"port":80,"targetPort":8080}}],"selector":{{"app":"{app}"}}}},"#);
+        }
+        _ => {}
+    }
+}
+
 impl Pen<'_> {
     /// One object of a build, as server-side apply sends it.
     pub(super) fn manifest(self, out: &mut String, object: &Object, build: Build, kind: Kind, id: ObjectId) {
@@ -56,20 +97,8 @@ impl Pen<'_> {
         let none = Values::default();
         let values = object.spec.values().unwrap_or(&none);
         let info = kind.info();
-        let slash = if info.group.is_empty() { "" } else { "/" };
-        let _ = write!(out, r#"{{"apiVersion":"{}{slash}{}","#, info.group, info.version);
-        match kind {
-            Kind::CONFIG_MAP => data(out, entry, item, version, build, values),
-            Kind::DEPLOYMENT => deployment(out, entry, item, version, values),
-            Kind::SERVICE => {
-                let app = &entry.addon.name;
-                let _ = write!(
-                    out,
-                    r#""spec":{{"ports":[{{"port":80,"targetPort":8080}}],"selector":{{"app":"{app}"}}}},"#
-                );
-            }
-            _ => {}
-        }
+        head(out, kind);
+        part(out, entry, item, (version, build, values));
         let _ = write!(out, r#""kind":"{}","metadata":{{"#, info.kind);
         annotations(out, object, entry, usize::from(n), build);
         labels(out, object, version);

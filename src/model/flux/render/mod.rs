@@ -13,7 +13,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use manifest::{Essence, essence};
+pub use manifest::{Essence, essence, files};
 
 use super::catalogue::Catalogue;
 use super::{Agent, Body, Notice, Object, Selection, Write};
