@@ -17,3 +17,8 @@ pub mod managers;
 pub mod programs;
 pub mod sources;
 pub mod tether;
+
+/// Bytes in hex, as digests and names of objects are written.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -13,6 +13,7 @@ mod house;
 mod import;
 mod library;
 mod manager;
+mod managers;
 mod metrics;
 mod place;
 mod plan;

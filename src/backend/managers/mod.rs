@@ -6,13 +6,13 @@
 mod argocd;
 mod flux;
 
+use super::hex;
 use super::programs::{Ended, Program, Running, free_ports};
 use crate::scenario::{Manager, ManagerKind, Scenario};
 use crate::units::Span;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -135,12 +135,7 @@ impl Found {
         for (name, path) in &self.0 {
             let path = path.canonicalize()?;
             if !known.contains_key(&path) {
-                let hex = digest(&path)?.iter().fold(String::new(), |mut text, byte| {
-                    // A String takes everything.
-                    let _infallible = write!(text, "{byte:02x}");
-                    text
-                });
-                known.insert(path.clone(), hex);
+                known.insert(path.clone(), hex(&digest(&path)?));
             }
             all.push((*name, known[&path].clone()));
         }

@@ -5,12 +5,12 @@
 //! Every reference is one commit without parents, so that no fetch is ever shallow and whoever asks gets the one pack that
 //! there is. Pure.
 
+use crate::backend::hex;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// The name of an object.
@@ -203,14 +203,6 @@ fn sha1(bytes: &[u8]) -> Oid {
     let mut oid = Oid::default();
     oid.copy_from_slice(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref());
     oid
-}
-
-fn hex(oid: &Oid) -> String {
-    oid.iter().fold(String::new(), |mut text, byte| {
-        // A String takes everything.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

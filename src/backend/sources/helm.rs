@@ -2,11 +2,11 @@
 //!
 //! In: templates at versions. Out: `index.yaml` (JSON is YAML) and archives as Helm unpacks them. Pure.
 
+use crate::backend::hex;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// When everything was packed.
@@ -34,12 +34,7 @@ pub(super) fn repository(charts: &[Chart<'_>]) -> Vec<(String, Vec<u8>)> {
         // Relative to the index.
         entry["urls"] = json!([name]);
         entry["created"] = json!(WHEN);
-        let digest = Sha256::digest(&archive).iter().fold(String::new(), |mut text, byte| {
-            // A String takes everything.
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        });
-        entry["digest"] = json!(digest);
+        entry["digest"] = json!(hex(&Sha256::digest(&archive)));
         if let Some(versions) = entries.entry(chart.name).or_insert_with(|| json!([])).as_array_mut() {
             versions.push(entry);
         }

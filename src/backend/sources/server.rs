@@ -49,3 +49,44 @@ async fn answer(sources: Arc<Sources>, request: Request<Incoming>) -> Result<Res
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::sources::Files;
+    use std::path::Path;
+    use std::process::Command;
+
+    fn git(folder: &Path, arguments: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.current_dir(folder).args(arguments).env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", folder);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn the_original_client_clones_whole_and_shallow_and_fetches_what_it_has_not() {
+        let files = |text: &str| Files::from([("deploy/a.yaml".to_owned(), text.to_owned())]);
+        let mut sources = Sources::default();
+        let path = sources.git("web", &[("v1", files("one")), ("v2", files("two"))]);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}{path}", listener.local_addr().unwrap());
+        runtime.spawn(serve(listener, Arc::new(sources)));
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        git(folder.path(), &["clone", "-q", &url, "whole"]);
+        assert_eq!(std::fs::read_to_string(at("whole/deploy/a.yaml")).unwrap(), "one");
+        git(&at("whole"), &["checkout", "-q", "origin/v2"]);
+        assert_eq!(std::fs::read_to_string(at("whole/deploy/a.yaml")).unwrap(), "two");
+        git(folder.path(), &["clone", "-q", "--depth", "1", "--branch", "v2", &url, "shallow"]);
+        assert_eq!(std::fs::read_to_string(at("shallow/deploy/a.yaml")).unwrap(), "two");
+        // With a commit of its own it says what it has.
+        let own = ["-c", "user.name=x", "-c", "user.email=x@invalid", "commit", "-q", "--allow-empty", "-m", "own"];
+        git(&at("shallow"), &own);
+        git(&at("shallow"), &["fetch", "-q", "origin", "v1"]);
+        assert_eq!(git(&at("shallow"), &["show", "FETCH_HEAD:deploy/a.yaml"]), "one");
+        git(&at("whole"), &["fsck", "--strict"]);
+    }
+}

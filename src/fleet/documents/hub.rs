@@ -156,7 +156,9 @@ mod tests {
 
     #[test]
     fn every_workload_names_a_source_and_a_secret_that_are_there() {
-        let world = World::generate(&fixture::scenario());
+        let addons = vec![fixture::addon("web", Delivery::Git), fixture::addon("chart", Delivery::Helm)];
+        let world =
+            World::generate(&fixture::scenario(2, addons, vec![fixture::step(0, fixture::install(&[0, 1], 1))]));
         let sources = world.hub_sources();
         let names: Vec<_> = sources.iter().map(|source| (&source["kind"], &source["metadata"]["name"])).collect();
         let cluster = ClusterId(0);
