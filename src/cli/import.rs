@@ -11,6 +11,18 @@ use std::process::ExitCode;
 pub(super) enum Args {
     /// Write a scenario that installs an add-on like these manifests: `kustomize build DIR`, `helm template CHART`
     Addon(Addon),
+    /// Write a scenario with a fleet like an installation of Argo CD:
+    /// `kubectl get secrets,applications.argoproj.io -n argocd -o yaml | flamboyance import fleet -`
+    Fleet(Fleet),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Fleet {
+    /// Cluster Secrets and Applications: a file, a folder of files, or `-` for standard input. Credentials are not read
+    manifests: PathBuf,
+    /// Write hashes in place of names of repositories, paths, charts, regions and environments
+    #[arg(long)]
+    hash_names: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -29,16 +41,28 @@ pub(super) struct Addon {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let Args::Addon(args) = args;
+    match args {
+        Args::Addon(args) => addon(args),
+        Args::Fleet(args) => {
+            let text = import::fleet(&read(&args.manifests)?, args.hash_names);
+            say(&text.map_err(|error| Failure::input(miette::Report::from_err(error)))?)
+        }
+    }
+}
+
+fn say(text: &str) -> Result<ExitCode, Failure> {
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn addon(args: &Addon) -> Result<ExitCode, Failure> {
     let objects = read(&args.manifests)?;
     let stem = args.manifests.canonicalize().ok();
     let stem = stem.as_deref().and_then(Path::file_stem).and_then(|stem| stem.to_str());
     let name = args.name.clone().unwrap_or_else(|| stem.unwrap_or("addon").to_lowercase());
     let way = if args.helm { Way::Helm } else { Way::Kustomize };
     let text = import::addon(&objects, &name, &args.version, way);
-    let text = text.map_err(|error| Failure::input(miette::Report::from_err(error)))?;
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    say(&text.map_err(|error| Failure::input(miette::Report::from_err(error)))?)
 }
 
 /// All objects of a file, a folder or standard input, in the order of the files' names.

@@ -7,6 +7,10 @@
 //! object does not depend on its kind, except that it waits for workloads; so StatefulSets and DaemonSets count as
 //! Deployments, and every other object as a ConfigMap of their average size.
 
+mod fleet;
+
+pub use fleet::{NoFleet, fleet};
+
 use super::spec::DnsLabel;
 use serde_json::Value;
 use std::collections::BTreeMap;
