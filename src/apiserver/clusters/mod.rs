@@ -27,6 +27,7 @@ mod prepare;
 mod read;
 mod scale;
 mod state;
+mod twice;
 mod update;
 mod watching;
 

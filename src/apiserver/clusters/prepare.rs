@@ -1,6 +1,7 @@
 //! From what a client sent to an object that may be stored: decoding, the identity that the server owns, and the
 //! pipeline of the schema (prune, defaults, managed fields, validation) in the order of the real server.
 
+use super::twice::said_twice;
 use super::{Cluster, guarded, kinds};
 use crate::apiserver::apply::{TrackInput, take_managed, track};
 use crate::apiserver::defaults::{assign, defaults};
@@ -266,14 +267,23 @@ fn malformed(resource: &Resource, why: &Malformed) -> Failure {
     undecodable(resource, &format!("json: {why}"))
 }
 
-/// Drops unknown fields: silently, with warnings, or not at all but with a refusal (V-08).
+/// Drops unknown fields, and those that are said twice but for the last: silently, with warnings, or not at all but with
+/// a refusal (V-08).
 fn unknown_fields(request: &Request<'_>, value: &mut Value) -> Result<Vec<String>, Failure> {
     let resource = request.resource;
     let unknown = prune(resource, value);
-    if unknown.is_empty() || request.options.field_validation == FieldValidation::Ignore {
+    if request.options.field_validation == FieldValidation::Ignore {
         return Ok(Vec::new());
     }
-    let texts: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    let twice = match request.body {
+        Body::Json(text) => said_twice(text),
+        _ => Vec::new(),
+    };
+    let mut texts: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    texts.extend(twice.iter().map(|path| format!("duplicate field {:?}", path.trim_start_matches('.'))));
+    if texts.is_empty() {
+        return Ok(texts);
+    }
     if request.options.field_validation == FieldValidation::Warn {
         return Ok(texts);
     }

@@ -35,6 +35,7 @@ mod token;
 mod version;
 mod watch;
 mod webhook;
+mod yaml;
 
 pub use counters::{Counters, Reading};
 pub use service::{Answer, AnswerBody, Service};

@@ -4,7 +4,7 @@
 //! what is not understood (415) and what cannot be shown (406); everything about objects is decided behind
 //! [`Cluster::handle`](crate::apiserver::clusters::Cluster::handle).
 
-use super::accept::{self, Agreed, Offer};
+use super::accept::{self, Agreed, Form, Offer};
 use super::body::AnswerBody;
 use super::call::{BODY_MAX, Received};
 use super::counters::OpenWatch;
@@ -15,11 +15,11 @@ use super::reply::{self, JSON, header};
 use super::route::Target;
 use super::server::{self, Call};
 use super::watch::WatchBody;
-use super::{authorize, discovery, protobuf, review, table, token};
+use super::{authorize, discovery, protobuf, review, table, token, yaml};
 use crate::apiserver::admission::Guard;
 use crate::apiserver::failure::Failure;
 use crate::apiserver::object::Object;
-use crate::apiserver::request::{Body, Now, PatchType, Request, Response as Answer, Verb};
+use crate::apiserver::request::{Body, FieldValidation, Now, PatchType, Request, Response as Answer, Verb};
 use crate::apiserver::schema::{Catalog, Resource};
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Response};
@@ -56,12 +56,20 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
     let media = header(call.parts, CONTENT_TYPE).unwrap_or_default();
     let patch = patch(verb, resource, media)?;
     let agreed = agree(call, verb, resource.custom)?;
+    let is_review = review::is_one(resource) && verb == Verb::Create;
+    if is_review && agreed.form == Form::Table {
+        return Err(none_of_ours().into());
+    }
     if *call.body == Received::TooLarge {
         let message = format!("Request entity too large: limit is {BODY_MAX}");
         return Err(Failure::too_large_body(message).into());
     }
-    let body = json_body(call, resource, verb, patch, media)?;
+    let (body, twice) = json_body(call, resource, verb, patch, media)?;
     let mut options = options::options(call.query, verb, patch)?;
+    if !twice.is_empty() && options.field_validation == FieldValidation::Strict {
+        return Err(said_twice(resource, patch, &twice).into());
+    }
+    let twice = if options.field_validation == FieldValidation::Warn { twice } else { Vec::new() };
     let delete;
     if matches!(verb, Verb::Delete | Verb::DeleteCollection) && !body.is_empty() {
         delete = DeleteBody::read(&body)?;
@@ -72,7 +80,7 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
     if let Some(selector) = &selector {
         options.field_selector = Some(selector);
     }
-    if review::is_one(resource) && verb == Verb::Create {
+    if is_review {
         return Ok(call.reply.document(201, agreed, review::answer(call, resource, &body)?));
     }
     if let Some(account) = token_of(call, resource, target, verb) {
@@ -101,7 +109,8 @@ fn perform(call: &Call<'_>, target: Target<'_>) -> Result<Response<AnswerBody>, 
     let now = Now::read();
     let view = View { agreed, include: table::Include::of(call.query.get("includeObject")), unix: now.unix };
     let answer = call.site.cluster.handle(&request, now);
-    let said = guard.map_or_else(Vec::new, |guard| guard.warnings());
+    let mut said = twice;
+    said.extend(guard.map_or_else(Vec::new, |guard| guard.warnings()));
     Ok(render(call, answer, resource, view, said))
 }
 
@@ -198,8 +207,7 @@ fn agree(call: &Call<'_>, verb: Verb, custom: bool) -> Result<Agreed, Failure> {
     accept::agree(accept, offer).ok_or_else(|| {
         let any = accept.is_some_and(|text| accept::MEDIA_TYPES.iter().any(|media| text.contains(media)));
         if any {
-            let types = accept::MEDIA_TYPES.join(", ");
-            return Failure::new(406, "NotAcceptable", format!("only the following media types are accepted: {types}"));
+            return none_of_ours();
         }
         // No media type matches at all: upstream this is go-restful's answer.
         let types = accept::MEDIA_TYPES.join(", ");
@@ -210,20 +218,37 @@ fn agree(call: &Call<'_>, verb: Verb, custom: bool) -> Result<Agreed, Failure> {
     })
 }
 
-/// The body as JSON: YAML and protobuf are converted, an apply may be either JSON or YAML.
+/// 406 of a form that this resource does not have.
+fn none_of_ours() -> Failure {
+    let types = accept::MEDIA_TYPES.join(", ");
+    Failure::new(406, "NotAcceptable", format!("only the following media types are accepted: {types}"))
+}
+
+/// The refusal of a body in YAML that says keys twice.
+fn said_twice(resource: &Resource, patch: Option<PatchType>, lines: &[String]) -> Failure {
+    let why = format!("yaml: unmarshal errors:\n  {}", lines.join("\n  "));
+    let (kind, version) = (&resource.kind, resource.api_version());
+    Failure::bad_request(match patch {
+        Some(_) => format!("error strict decoding YAML: error converting YAML to JSON: {why}"),
+        None => format!("{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {why}"),
+    })
+}
+
+/// The body as JSON: YAML and protobuf are converted, an apply may be either JSON or YAML. Beside it what YAML said twice.
 fn json_body<'b>(
     call: &Call<'b>,
     resource: &Resource,
     verb: Verb,
     patch: Option<PatchType>,
     media: &str,
-) -> Result<Cow<'b, [u8]>, Failure> {
-    let Received::Whole(bytes) = call.body else { return Ok(Cow::Borrowed(&[])) };
+) -> Result<(Cow<'b, [u8]>, Vec<String>), Failure> {
+    let plain = |bytes: Cow<'b, [u8]>| (bytes, Vec::new());
+    let Received::Whole(bytes) = call.body else { return Ok(plain(Cow::Borrowed(&[]))) };
     let bytes: &'b [u8] = bytes;
     if bytes.is_empty() || matches!(verb, Verb::Get | Verb::List | Verb::Watch) {
-        return Ok(Cow::Borrowed(&[]));
+        return Ok(plain(Cow::Borrowed(&[])));
     }
-    let yaml = match patch {
+    let is_yaml = match patch {
         // What begins like JSON may be YAML all the same, with a comma too many.
         Some(PatchType::Apply) => {
             let object = bytes.trim_ascii_start().starts_with(b"{");
@@ -233,18 +258,20 @@ fn json_body<'b>(
         None => match media.split(';').next().unwrap_or_default().trim() {
             "" | "application/json" => false,
             "application/yaml" => true,
-            protobuf::MEDIA_TYPE if !resource.custom => return protobuf::to_json(bytes, resource).map(Cow::Owned),
+            protobuf::MEDIA_TYPE if !resource.custom => {
+                return protobuf::to_json(bytes, resource).map(|json| plain(Cow::Owned(json)));
+            }
             protobuf::MEDIA_TYPE => return Err(Failure::unsupported_media(&accept::MEDIA_TYPES[..2])),
             _ => return Err(Failure::unsupported_media(&accept::MEDIA_TYPES)),
         },
     };
-    if !yaml {
-        return Ok(Cow::Borrowed(bytes));
+    if !is_yaml {
+        return Ok(plain(Cow::Borrowed(bytes)));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| Failure::bad_request(error.to_string()))?;
-    let value: serde_json::Value =
-        serde_saphyr::from_str(text).map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))?;
-    Ok(Cow::Owned(value.to_string().into_bytes()))
+    let (value, twice) =
+        yaml::read(text).map_err(|error| Failure::bad_request(format!("error decoding YAML: {error}")))?;
+    Ok((Cow::Owned(value.to_string().into_bytes()), twice))
 }
 
 fn render(

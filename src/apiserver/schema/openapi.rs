@@ -105,6 +105,21 @@ impl OpenApi {
     }
 }
 
+const V3_PREFIX: &str = "#/components/schemas/";
+const CONVENTIONS: &str = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
+
+/// What every kind says of its own head (`metav1.TypeMeta`).
+fn about(field: &str) -> String {
+    let (what, more) = if field == "kind" {
+        let what = "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase.";
+        (what, "types-kinds")
+    } else {
+        let what = "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values.";
+        (what, "resources")
+    };
+    format!("{what} More info: {CONVENTIONS}#{more}")
+}
+
 /// The custom kinds of one group and version.
 #[derive(Default)]
 struct Parts<'a> {
@@ -165,18 +180,35 @@ impl Kind<'_> {
     /// The schemas of an object and of a list, with references below `prefix`.
     fn schemas(&self, prefix: &str) -> [(String, Value); 2] {
         let mut schema = self.schema.clone();
+        let meta = |model: &str, what: &str, more: &str| {
+            let (description, target) = (format!("{what} More info: {CONVENTIONS}{more}"), format!("{prefix}{model}"));
+            // What stands beside a reference counts in v2 only.
+            if prefix == V3_PREFIX {
+                json!({"description": description, "allOf": [{"$ref": target}]})
+            } else {
+                json!({"description": description, "$ref": target})
+            }
+        };
+        let type_meta = || {
+            let about = |name: &str| json!({"type": "string", "description": about(name)});
+            [("apiVersion".to_owned(), about("apiVersion")), ("kind".to_owned(), about("kind"))]
+        };
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-            properties.insert("metadata".to_owned(), json!({"$ref": format!("{prefix}{}", crd::OBJECT_META)}));
+            let metadata = meta(crd::OBJECT_META, "Standard object's metadata.", "#metadata");
+            properties.extend(type_meta());
+            properties.insert("metadata".to_owned(), metadata);
         }
         schema.insert("x-kubernetes-group-version-kind".to_owned(), json!([self.gvk()]));
-        let model = self.model();
+        let (model, kind) = (self.model(), self.name());
         let mut gvk = self.gvk();
-        gvk["kind"] = format!("{}List", self.name()).into();
-        let list = json!({"type": "object", "required": ["items"], "x-kubernetes-group-version-kind": [gvk], "properties": {
-            "apiVersion": {"type": "string"}, "kind": {"type": "string"},
-            "metadata": {"$ref": format!("{prefix}{}", crd::LIST_META)},
-            "items": {"type": "array", "items": {"$ref": format!("{prefix}{model}")}},
-        }});
+        gvk["kind"] = format!("{kind}List").into();
+        let items = format!("List of {}. More info: {CONVENTIONS}", text(&self.spec["names"], "plural"));
+        let mut properties: Map<String, Value> = type_meta().into_iter().collect();
+        properties.insert("metadata".to_owned(), meta(crd::LIST_META, "Standard list metadata.", "#types-kinds"));
+        let of = json!({"$ref": format!("{prefix}{model}")});
+        properties.insert("items".to_owned(), json!({"description": items, "type": "array", "items": of}));
+        let list = json!({"description": format!("{kind}List is a list of {kind}"), "type": "object", "required": ["items"],
+            "x-kubernetes-group-version-kind": [gvk], "properties": properties});
         [(model.clone(), Value::Object(schema)), (format!("{model}List"), list)]
     }
 
@@ -218,12 +250,11 @@ impl Kind<'_> {
 
 impl Parts<'_> {
     fn v3(&self) -> Value {
-        const PREFIX: &str = "#/components/schemas/";
         let mut schemas: Map<String, Value> = crd::meta_schemas().clone();
         let mut paths = Map::new();
         for kind in &self.kinds {
-            schemas.extend(kind.schemas(PREFIX));
-            let model = json!({"$ref": format!("{PREFIX}{}", kind.model())});
+            schemas.extend(kind.schemas(V3_PREFIX));
+            let model = json!({"$ref": format!("{V3_PREFIX}{}", kind.model())});
             paths.extend(kind.operations(|action, parameters, bodies| {
                 let parameter = |name: &&str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
                 let content = |media: &&str| ((*media).to_owned(), json!({"schema": model}));
@@ -247,10 +278,13 @@ impl Parts<'_> {
     fn definitions(&self) -> Map<String, Value> {
         let mut out = Map::new();
         for kind in &self.kinds {
-            for (name, mut schema) in kind.schemas("#/definitions/") {
-                lower(&mut schema);
-                out.insert(name, schema);
+            let [(name, mut object), (list_name, list)] = kind.schemas("#/definitions/");
+            lower(&mut object);
+            // kubectl complains of every field that it does not find, so none are told where all are allowed.
+            if keeps_unknown(&kind.schema) {
+                object = json!({"type": "object", "x-kubernetes-group-version-kind": [kind.gvk()]});
             }
+            out.extend([(name, object), (list_name, list)]);
         }
         out
     }
@@ -278,24 +312,40 @@ impl Parts<'_> {
     }
 }
 
-/// OpenAPI v2 knows no defaults of structures, no null and no alternatives of types.
+/// Takes out of a schema what OpenAPI v2, or kubectl's reading of it, does not bear: defaults, alternatives, types of what
+/// may be null, the structure of what keeps unknown fields (`apiextensions-apiserver/pkg/controller/openapi/v2`).
 fn lower(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            for key in ["default", "nullable", "oneOf", "anyOf", "not"] {
-                if map.get(key).is_some_and(|value| !(value.is_object() && value.get("type").is_some())) {
-                    map.remove(key);
-                }
-            }
-            if map.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)) {
-                map.remove("properties");
-                map.remove("items");
-            }
-            map.values_mut().for_each(lower);
-        }
-        Value::Array(list) => list.iter_mut().for_each(lower),
-        _ => {}
+    let Some(map) = schema.as_object_mut() else { return };
+    for key in ["default", "allOf", "oneOf", "anyOf", "not"] {
+        map.remove(key);
     }
+    let nullable = map.remove("nullable") == Some(Value::Bool(true));
+    let unknown = keeps_unknown(map);
+    if nullable || unknown {
+        map.remove("properties");
+        map.remove("items");
+    }
+    let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
+    if nullable || (unknown && kind == "object") || (kind == "array" && !map.contains_key("items")) {
+        map.remove("type");
+    }
+    let null = |part: Option<&Value>| part.is_some_and(|part| part["nullable"] == true);
+    let properties = map.get("properties").cloned().unwrap_or_default();
+    let keeps = !null(map.get("additionalProperties"));
+    if let Some(required) = map.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| keeps && !name.as_str().is_some_and(|name| null(properties.get(name))));
+        if required.is_empty() {
+            map.remove("required");
+        }
+    }
+    for key in ["items", "additionalProperties"] {
+        map.get_mut(key).into_iter().for_each(lower);
+    }
+    map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut).for_each(lower);
+}
+
+fn keeps_unknown(schema: &Map<String, Value>) -> bool {
+    schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true))
 }
 
 #[cfg(test)]
