@@ -86,6 +86,10 @@ pub(super) struct Args {
     /// result is the same
     #[arg(long)]
     no_fold: bool,
+    /// Play a simulation again with each constant that nobody measured twice and half as large, and say what its times
+    /// depend on
+    #[arg(long)]
+    sensitivity: bool,
     /// Folder of the result; it must not exist [default: results/NAME-TIME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -115,6 +119,17 @@ pub(super) struct Args {
     quiet: bool,
 }
 
+/// What only a simulation can say is not asked of a live run.
+fn simulated_only(args: &Args) -> Result<(), Failure> {
+    if args.sensitivity {
+        return Err(Failure::input(miette::miette!(
+            help = "add --clock virtual",
+            "constants of the model delay nothing in a live run"
+        )));
+    }
+    Ok(())
+}
+
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut sets = args.sets.clone();
     sets.extend(args.seed.map(|seed| format!("run.seed={seed}")));
@@ -129,6 +144,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         return simulated::run(args, &scenario, &world);
     }
+    simulated_only(args)?;
     if scenario.manager.command.is_none() {
         only_loopback(&scenario)?;
     }

@@ -105,6 +105,7 @@ pub fn begin(scenario: &Scenario, started: Time, clock: Clock, observer: Observe
         ownership: None,
         limit: None,
         assumptions: assumptions(scenario),
+        sensitivity: Vec::new(),
         host: Host::default(),
         warnings: Vec::new(),
         files: Vec::new(),

@@ -68,6 +68,10 @@ pub struct RunRecord {
     pub limit: Option<Limit>,
     /// What was assumed.
     pub assumptions: Vec<Assumption>,
+    /// What the times of the run would be if a constant that nobody measured were another, if that was asked: one at a time,
+    /// the largest effect first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensitivity: Vec<SensitivityRecord>,
     /// The machine.
     pub host: Host,
     /// What a reader must know before trusting the numbers.
@@ -411,6 +415,21 @@ pub struct Assumption {
     pub source: String,
     /// How they know.
     pub kind: AssumptionKind,
+}
+
+/// A simulated run with one constant another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SensitivityRecord {
+    /// The constant's path in the scenario.
+    pub id: String,
+    /// Its value.
+    pub value: String,
+    /// The other one.
+    pub other: String,
+    /// Time until all were healthy, over that of the run as it is; null where one of them never was.
+    pub all_healthy: Option<f64>,
+    /// The same of the 99th percentile of all changes, end to end.
+    pub end_to_end_p99: Option<f64>,
 }
 
 /// How an assumption is known.

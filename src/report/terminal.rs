@@ -40,6 +40,10 @@ pub fn summary(record: &RunRecord, style: Style) -> String {
         text.push_str(&processes(record, style));
     }
     text.push_str(&closing(record));
+    if !record.sensitivity.is_empty() {
+        text.push('\n');
+        text.push_str(&sensitivity(record, style));
+    }
     text.push_str(&warnings(record, style));
     text
 }
@@ -193,6 +197,20 @@ fn closing(record: &RunRecord) -> String {
         let _infallible = writeln!(text, "limit: {name}: {}", limit.evidence);
     }
     text
+}
+
+/// Constants that are shown: those that the times depend on most.
+const MOST: usize = 6;
+
+fn sensitivity(record: &RunRecord, style: Style) -> String {
+    let mut table = Table::new(&["assumed", "is", "instead", "all healthy", "p99"]);
+    let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("x {ratio:.2}"));
+    for one in record.sensitivity.iter().take(MOST) {
+        let id = one.id.strip_prefix("model.").unwrap_or(&one.id).to_owned();
+        let ratios = [one.all_healthy, one.end_to_end_p99].map(ratio);
+        table.row([vec![id, one.value.clone(), one.other.clone()], ratios.to_vec()].concat());
+    }
+    table.render(style)
 }
 
 fn warnings(record: &RunRecord, style: Style) -> String {

@@ -5,4 +5,5 @@ pub mod gate;
 pub mod matrix;
 pub mod plan;
 pub mod predict;
+pub mod sensitivity;
 pub mod twin;

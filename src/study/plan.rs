@@ -28,6 +28,7 @@ pub use check::{Check, Confirmation};
 pub use slo::{BadSlo, Held, Slo};
 pub use words::{checked, line, sentences, table};
 
+use super::sensitivity;
 use crate::fleet::World;
 use crate::measure::limit::Limit;
 use crate::measure::{self, Role};
@@ -580,7 +581,7 @@ impl Planner<'_> {
             return Ok((None, Vec::new()));
         };
         let before = slo::trial(&at.slos, at.ended).score.unwrap_or(1.0);
-        let varied = lift::vary(&record.assumptions);
+        let varied = sensitivity::vary(&record.assumptions);
         let each = varied.iter().flat_map(|vary| vary.others.iter().map(move |other| (vary, other)));
         let each: Vec<_> = each
             .filter(|(vary, other)| {

@@ -17,8 +17,10 @@ use crate::model::prices::{self, Constant, Known};
 use crate::record::{self, Assumption, AssumptionKind, FileKind, Folder, Ran, Reason, RunRecord};
 use crate::report;
 use crate::scenario::Scenario;
+use crate::study::sensitivity;
 use crate::topology::Layout;
 use crate::units::{Span, Time};
+use std::io::Write;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -51,7 +53,17 @@ pub(super) fn run(args: &Args, scenario: &Scenario, world: &World) -> Result<Exi
     let _ = own.sample(clock::now());
     let processes = processes(scenario, world, &outcome, own.usage());
     let played = On { host: host.finish(), available_min: host.available_min(), wall };
-    let record = finish(begun, scenario, world, &outcome, &processes, played);
+    let mut record = finish(begun, scenario, world, &outcome, &processes, played);
+    if args.sensitivity {
+        let tell = |set: &str| {
+            if !set.is_empty() && !args.quiet {
+                // A screen that is gone hears nothing.
+                let _ = writeln!(std::io::stderr(), "with {set}");
+            }
+            if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        record.sensitivity = sensitivity::of_run((scenario, world), &record.assumptions, &outcome, threads, &tell);
+    }
     if let Some(state) = &outcome.state {
         folder.write(OBJECTS, FileKind::Objects, state.to_string().as_bytes()).map_err(cannot_write)?;
     }

@@ -106,11 +106,6 @@ impl Crew {
         plan
     }
 
-    /// Whether every step of the timeline is over and every leaf whose it shall be.
-    pub(super) const fn is_in_place(&self) -> bool {
-        self.steps == 0 && self.in_place
-    }
-
     /// Whether a manager may begin a call for a leaf.
     pub(super) fn may_act(&self, shard: u32, leaf: u32, now: Time) -> bool {
         self.length.is_none() || self.owners[leaf as usize] == shard && now < self.keepers[shard as usize].fence
@@ -136,6 +131,13 @@ impl Simulation<'_> {
         for manager in self.managers.iter_mut().skip(there as usize) {
             (manager.down, manager.watches) = (true, 0);
         }
+    }
+
+    /// Whether every step of the timeline is over, every manager is there that shall be, and every leaf is whose it shall be.
+    pub(super) fn is_in_place(&self) -> bool {
+        let Some(crew) = &self.crew else { return true };
+        let mut wanted = self.managers.iter().take(crew.wanted as usize);
+        crew.steps == 0 && crew.in_place && wanted.all(|manager| !manager.down)
     }
 
     /// A step of the timeline begins (`nth` is 0), or the write for one of its clusters arrives.

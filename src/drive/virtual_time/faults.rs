@@ -269,14 +269,17 @@ impl Simulation<'_> {
                 self.start_keeper(shard)
             };
         }
-        let row = self.managers[shard as usize].row;
+        let (home, row) = (self.home(), self.managers[shard as usize].row);
+        // The hub of a manager on a leaf is that leaf.
+        let site = if home == Target::Leaf { Site::Leaf(0) } else { Site::Hub };
         let counts = &mut self.sums.rows[row as usize].counts;
         for kind in [Kind::APPLICATION, Kind::SECRET] {
-            counts.add_key(Target::Hub, Verb::Watch, kind, (false, false), 200);
+            counts.add_key(home, Verb::Watch, kind, (false, false), 200);
         }
         let secrets = self.part.clusters.len() as u64;
-        self.list(Site::Hub, Kind::SECRET, secrets);
-        let listed = self.list(Site::Hub, Kind::APPLICATION, self.hub_objects.0);
+        self.list(site, Kind::SECRET, secrets);
+        let applications = self.hub.iter().filter(|application| application.exists).count();
+        let listed = self.list(site, Kind::APPLICATION, applications as u64);
         self.queue.push(listed, Event::ManagerListed { shard });
     }
 

@@ -8,7 +8,7 @@ use crate::ids::AddonId;
 use crate::model::flux;
 use crate::model::flux::Revision;
 use crate::scenario::{Model, Scenario};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// See the module head.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Ground<'a> {
     /// Sources and settings of the Flux controllers; commits are told to it.
     pub(super) flux: flux::World,
     /// What the API server says of each kind, by [`Kind::index`].
-    resources: Vec<Option<Arc<Resource>>>,
+    resources: &'static [Option<Arc<Resource>>],
     /// The namespace of each add-on.
     pub(super) namespaces: Vec<Arc<str>>,
     /// The place of each add-on's first object among the objects of a leaf, and their number at the end.
@@ -42,13 +42,6 @@ pub(super) struct ItemName {
 impl<'a> Ground<'a> {
     pub(super) fn new(scenario: &'a Scenario, world: &'a World) -> Self {
         let flux = flux::World::new(scenario);
-        let crds = [flux_crds(), argocd_crds()].concat();
-        // The definitions are ours, and a test of the schema reads them all.
-        let catalog = Catalog::builtin().with_crds(&crds).unwrap_or_else(|_| Catalog::builtin().clone());
-        let resource = |kind: Kind| {
-            let info = kind.info();
-            catalog.find(info.group, info.version, info.plural).cloned()
-        };
         let (mut bases, mut items) = (Vec::new(), Vec::new());
         for addon in (0..world.addons().len()).map(AddonId::from_index) {
             bases.push(u32::try_from(items.len()).unwrap_or(u32::MAX));
@@ -68,7 +61,7 @@ impl<'a> Ground<'a> {
             world,
             model: Arc::new(scenario.model.clone()),
             flux,
-            resources: Kind::all().map(resource).collect(),
+            resources: resources(),
             namespaces: world.addons().iter().map(|addon| addon.namespace.as_str().into()).collect(),
             bases,
             items,
@@ -105,6 +98,22 @@ impl<'a> Ground<'a> {
         let known = self.revisions.get(revision.repo.0 as usize).and_then(|of| of.get(revision.commits as usize));
         known.copied().unwrap_or_else(|| print_of(&self.flux, revision))
     }
+}
+
+/// What the API server says of each kind. Reading the definitions takes ten times as long as a small simulation, so that is
+/// done once.
+fn resources() -> &'static [Option<Arc<Resource>>] {
+    static ALL: OnceLock<Vec<Option<Arc<Resource>>>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let crds = [flux_crds(), argocd_crds()].concat();
+        // The definitions are ours, and a test of the schema reads them all.
+        let catalog = Catalog::builtin().with_crds(&crds).unwrap_or_else(|_| Catalog::builtin().clone());
+        let resource = |kind: Kind| {
+            let info = kind.info();
+            catalog.find(info.group, info.version, info.plural).cloned()
+        };
+        Kind::all().map(resource).collect()
+    })
 }
 
 /// A revision's text is 50 to 80 bytes, written and hashed: what takes 300 ns is done once for those of the first commits.

@@ -90,6 +90,8 @@ pub(super) struct Round {
     pub(super) app: u32,
     /// Its manager.
     pub(super) shard: u32,
+    /// What the app asked for when it began: calls arrive though the manager is gone or another's.
+    pub(super) shape: Option<Arc<Shape>>,
     pub(super) machine: Reconcile,
     pub(super) began: Time,
     pub(super) waited: Span,
@@ -214,6 +216,7 @@ impl Managed {
     ) {
         // The machine only compares and hands back what it is given here.
         let id = |n: u64| ObjectId(u64::from(key) << 2 | n);
+        // `slot_of` reads it back.
         let mut old = self.app;
         if !self.known {
             // Whatever was reported before is read with it.
@@ -297,11 +300,11 @@ impl Managed {
             (shown.content, shown.health, shown.message, shown.revision, shown.deleting).hash(hash);
         }
     }
+}
 
-    /// Which of its objects a call is about.
-    pub(super) fn slot(&self, object: ObjectId) -> Slot {
-        if object == self.app.ids.source { Slot::Source } else { Slot::Workload }
-    }
+/// Which of an app's objects a call is about, whether or not the app is known any more.
+pub(super) const fn slot_of(object: ObjectId) -> Slot {
+    if object.0 & 3 == 2 { Slot::Source } else { Slot::Workload }
 }
 
 fn glance(shown: &Shown) -> Glance<ContentId> {

@@ -4,9 +4,10 @@
 //! `manager/round` runs it, and both put apps back into line by the same agenda.
 
 use super::event::{AppNews, Event};
-use super::manager::{Round, watched, watched_kind};
+use super::manager::{Round, slot_of, watched, watched_kind};
+use super::shape::Shape;
 use super::sim::Simulation;
-use crate::calls::{Kind, Op, Reply, Target, Verb};
+use crate::calls::{ContentId, Kind, Op, Reply, Target, Verb};
 use crate::drive::round_outcome;
 use crate::ids::AppId;
 use crate::measure::Signal;
@@ -16,6 +17,7 @@ use crate::reconcile::{Batch, Body, Next, Outcome, Reconcile, Seen, Slot, Verdic
 use crate::scenario::Behaviour;
 use crate::units::{Span, Time};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// How often a call is repeated that a server pushes back (that of live runs, and client-go's).
 const PUSHED_BACK_MAX: u32 = 10;
@@ -195,6 +197,7 @@ impl Simulation<'_> {
         let round = self.rounds.put(Round {
             app,
             shard,
+            shape: self.apps[app as usize].shape.clone(),
             machine,
             began: self.now,
             waited,
@@ -266,6 +269,7 @@ impl Simulation<'_> {
     pub(super) fn call_arrives(&mut self, id: u32, nth: u8) {
         let Some(round) = self.rounds.get_mut(id) else { return };
         let (app, shard, op) = (round.app, round.shard, round.batch[usize::from(nth)].clone());
+        let shape = round.shape.clone();
         if (round.pushed_back > 0 || round.lost > 0) && !self.may_act(shard, app) {
             // It is not repeated.
             return self.answered(id, nth, (0, None), self.now);
@@ -284,7 +288,7 @@ impl Simulation<'_> {
         };
         let reply = match op.target {
             Target::Hub => (self.on_hub(app, &op, done), None),
-            Target::Leaf => self.on_leaf(app, &op),
+            Target::Leaf => self.on_leaf(app, &op, shape),
         };
         let row = self.managers[shard as usize].row;
         let target = if op.target == Target::Hub { self.home() } else { Target::Leaf };
@@ -340,9 +344,9 @@ impl Simulation<'_> {
         written.code
     }
 
-    fn on_leaf(&mut self, app: u32, op: &Op<Body>) -> (u16, Option<super::leaf::Shown>) {
+    fn on_leaf(&mut self, app: u32, op: &Op<Body>, began: Option<Arc<Shape>>) -> (u16, Option<super::leaf::Shown>) {
         let managed = &self.apps[app as usize];
-        let (at, addon, slot) = (managed.leaf, managed.addon, managed.slot(op.object));
+        let (at, addon, slot) = (managed.leaf, managed.addon, slot_of(op.object));
         let leaf = &mut self.leaves[at as usize];
         let answer = match (op.verb, op.body) {
             (Verb::Discover, _) | (Verb::Create, Body::Namespace) => return (200, None),
@@ -352,8 +356,9 @@ impl Simulation<'_> {
             }
             (Verb::Delete, _) => (leaf.delete(self.ground, addon, slot, self.now, &mut self.out), None),
             _ => {
-                let (name, shape) = (&managed.name, managed.shape.as_deref());
-                let (kind, content) = (managed.app.kinds[slot.index()], managed.app.desired[slot.index()]);
+                let (name, shape) = (&managed.name, managed.shape.as_deref().or(began.as_deref()));
+                let content = shape.map_or_else(ContentId::default, |shape| shape.desired[slot.index()]);
+                let kind = op.kind;
                 let spec = || shape.map_or(crate::model::flux::spec::Spec::Invalid, |shape| shape.spec(slot, name));
                 leaf.write(self.ground, (addon, slot), (name, kind), content, spec, self.now, &mut self.out)
             }
@@ -398,7 +403,7 @@ impl Simulation<'_> {
             }
             return None;
         }
-        let slot = managed.slot(op.object);
+        let slot = slot_of(op.object);
         let news = match op.verb {
             Verb::Get if code == 404 => managed.learn(slot, None, false, self.rules),
             Verb::Delete | Verb::Discover => return None,

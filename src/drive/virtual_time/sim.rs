@@ -631,7 +631,7 @@ impl<'a> Simulation<'a> {
     /// Whether the timeline was played, every change is done and every app healthy.
     pub(super) fn is_settled(&self) -> bool {
         let played = self.next_change >= self.part.changes.len() && self.writing == 0 && self.faults == 0;
-        played && self.ledger.is_settled() && self.crew.as_ref().is_none_or(|crew| crew.is_in_place())
+        played && self.ledger.is_settled() && self.is_in_place()
     }
 }
 

@@ -58,9 +58,8 @@ fn drawn(seed: u64) -> String {
     if topology.contains("sharded") {
         shifts(&mut draws, (clusters, managers), topology.contains("lease"), &mut text);
     }
-    if !spokes {
-        faults(&mut draws, managers, &mut text);
-    }
+    // Nobody sits between a leaf and a manager on it: processes are hurt there, and ways are not.
+    faults(&mut draws, if spokes { clusters } else { managers }, !spokes, &mut text);
     let ready = draws.one(&["fixed: 0s", "uniform: { min: 20ms, max: 900ms }"]);
     let fetch = draws.one(&["fixed: 0s", "exponential: { mean: 50ms }"]);
     let flux = format!("flux: {{ fetch: {{ {fetch} }}, dependencyPoll: 1s }}");
@@ -123,14 +122,14 @@ fn change(draws: &mut Draws, addons: u64, is_chart: &[bool], upgraded: &mut Vec<
     }
 }
 
-fn faults(draws: &mut Draws, shards: u64, text: &mut String) {
+fn faults(draws: &mut Draws, shards: u64, ways: bool, text: &mut String) {
     let mut at = 0;
     for _ in 0..draws.below(3) {
         // One after the other: nobody is hurt twice at a time.
         at += 100 + draws.below(6_000);
         let duration = 1 + draws.below(5_000);
-        let whose = draws.one(&["leaves", "hub"]);
-        let fault = match draws.below(8) {
+        let whose = draws.one(if ways { &["leaves", "hub"] } else { &["leaves"] });
+        let fault = match draws.below(if ways { 8 } else { 3 }) {
             0 => format!("kind: kill, manager: {}", draws.below(shards)),
             1 => format!("kind: pause, manager: {}", draws.below(shards)),
             2 => format!("kind: pause, process: {whose}"),
@@ -236,12 +235,12 @@ fn check(seed: u64) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Nobody works on another's app. Whoever stood still amid a call goes on with it, and without leases nobody waits until the
-/// last owner has let go.
+/// Nobody works on another's app. Whoever stood still amid a call, or waits for a hub that does not answer in time, comes to the end
+/// of that call when its lease is over; and without leases nobody waits until the last owner has let go.
 fn one_owner_at_a_time(scenario: &Scenario, text: &str, outcome: &Outcome) -> Result<(), TestCaseError> {
     let leased = scenario.topology.lease.is_some();
-    let declared = if leased { "kind: pause, manager" } else { "move:" };
-    if !text.contains(declared) {
+    let declared = if leased { &["kind: pause, manager", "process: hub", "seats: 1"][..] } else { &["move:"] };
+    if !declared.iter().any(|word| text.contains(word)) {
         prop_assert_eq!(outcome.measured.progress.double_owned, 0, "{}", text);
     }
     if let (Some(ownership), Ending::Settled) = (&outcome.measured.ownership, &outcome.ending) {
@@ -310,8 +309,11 @@ fn rests(text: &str, outcome: &Outcome) -> Result<(), TestCaseError> {
 }
 
 /// Seeds that once found something, by what they found.
-const ONCE: [(u64, &str); 1] =
-    [(1_146, "a choice by hand amid another change was told before it was followed: two managers owned a cluster")];
+const ONCE: [(u64, &str); 3] = [
+    (1_146, "a choice by hand amid another change was told before it was followed: two managers owned a cluster"),
+    (1_958, "what a manager that was killed had sent arrived without its content, and a HelmRelease was lost"),
+    (3_157, "a run ended before the manager that was started again had its clusters back"),
+];
 
 /// An object of a chart is deleted while Helm waits for it: the install times out, and without retries Flux gives up for
 /// good. That is upstream's behaviour; the run says so. (Seed 8227515101694813723 found it, when such drift was drawn.)
@@ -389,7 +391,10 @@ fn folded_and_unfolded_come_to_the_same() {
             // Eleven to fourteen clusters: what the first does is told of the others.
             text = text.replace("fleet: { clusters: ", "fleet: { clusters: 1");
         }
-        let text = text.replace("run: { seed", "run: { duration: 40m, seed");
+        // Where somebody is hurt nothing is folded.
+        let unhurt: String =
+            text.lines().filter(|line| !line.contains("fault:")).map(|line| format!("{line}\n")).collect();
+        let text = unhurt.replace("run: { seed", "run: { duration: 40m, seed");
         let Ok(scenario) = scenario::parse(&text, "drawn", &[]) else { continue };
         if scenario.topology.kind == TopologyKind::HubAndSpoke {
             let more = folded_as_unfolded(&scenario, &text);
@@ -397,7 +402,7 @@ fn folded_and_unfolded_come_to_the_same() {
             played += 1;
         }
     }
-    assert!(played > 30 && folded[0] > 1_000 && folded[1] > 60, "{played} scenarios, {folded:?} folded");
+    assert!(played > 30 && folded[0] > 1_000 && folded[1] > 20, "{played} scenarios, {folded:?} folded");
 }
 
 /// The shipped scenario, of which ten leaves begin at each wave: nearly all is folded.
@@ -432,7 +437,7 @@ fn swarm(seeds: impl Iterator<Item = u64>) {
 
 #[test]
 fn whole_scenarios_drawn_from_seeds_end_well() {
-    swarm(ONCE.into_iter().map(|(seed, _)| seed).chain(1_000..1_400));
+    swarm(ONCE.into_iter().map(|(seed, _)| seed).chain(1_000..2_000));
 }
 
 /// As many as somebody wants: `FLAMBOYANCE_SEEDS=10000..20000 cargo test --lib -- --ignored soak`.
@@ -446,5 +451,5 @@ fn soak() {
 
 #[test]
 fn whole_scenarios_drawn_from_more_seeds_end_well() {
-    swarm(1_400..1_800);
+    swarm(2_000..3_000);
 }

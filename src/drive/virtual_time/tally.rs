@@ -75,21 +75,15 @@ impl Counts {
     /// The same in the words of the record.
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        let mut counts = self.table.iter();
-        for target in [Target::Hub, Target::Leaf] {
-            for verb in VERBS {
-                for kind in Kind::all() {
-                    for (status, dry_run) in [(false, false), (false, true), (true, false), (true, true)] {
-                        for code in CODES {
-                            let count = counts.next().copied().unwrap_or_default();
-                            let kind = (verb != Verb::Discover).then_some(kind);
-                            if count > 0 {
-                                tally.add_key(CallKey { target, verb, kind, status, dry_run, code }, count);
-                            }
-                        }
-                    }
-                }
-            }
+        // Nearly all of it is empty.
+        for (place, count) in self.table.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let (row, code) = (place / CODES.len(), CODES[place % CODES.len()]);
+            let (status, dry_run) = (row & 2 != 0, row & 1 != 0);
+            let (verb, kind) = (row / 4 / self.kinds, row / 4 % self.kinds);
+            let target = if verb < VERBS.len() { Target::Hub } else { Target::Leaf };
+            let verb = VERBS[verb % VERBS.len()];
+            let kind = Kind::all().nth(kind).filter(|_| verb != Verb::Discover);
+            tally.add_key(CallKey { target, verb, kind, status, dry_run, code }, *count);
         }
         tally
     }

@@ -201,6 +201,21 @@ pub(super) fn assumptions(record: &RunRecord) -> Markup {
                 p.dim { "About systems that are modelled here. A real Flux may be slower." }
                 (table(&["", "value", "unit", "source"], &rows)) }
         }
+        @if !record.sensitivity.is_empty() {
+            section { h2 { "What the times depend on" }
+                p.dim { "The same run with one constant that nobody measured another, the largest effect first: times over those of this run." }
+                (table(&["", "value", "instead", "all healthy", "p99"], &sensitivity(record))) }
+        }
+    }
+}
+
+fn sensitivity(record: &RunRecord) -> Markup {
+    let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("x {ratio:.2}"));
+    html! {
+        @for one in &record.sensitivity {
+            tr { th { code { (one.id) } } td.text { (one.value) } td.text { (one.other) }
+                td { (ratio(one.all_healthy)) } td { (ratio(one.end_to_end_p99)) } }
+        }
     }
 }
 

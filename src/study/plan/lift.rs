@@ -1,11 +1,9 @@
-//! What would make a limit eight times wider, and what would make a constant twice and half as large.
+//! What would make a limit eight times wider.
 //!
-//! In: a scenario, and what was used up or assumed. Out: overrides. Pure.
+//! In: a scenario, and what was used up. Out: overrides. Pure.
 
 use crate::measure::limit::Limit;
-use crate::record::{Assumption, AssumptionKind};
 use crate::scenario::{ManagerKind, Scenario};
-use crate::units::Span;
 
 /// How much wider a limit is made: enough to be none, and still a number that somebody could buy.
 const WIDER: u32 = 8;
@@ -72,42 +70,6 @@ pub(super) fn named(scenario: &Scenario, limit: &Limit) -> String {
     }
 }
 
-/// A constant that nobody measured, larger and smaller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Vary {
-    /// Its path.
-    pub(super) id: String,
-    /// Its value.
-    pub(super) value: String,
-    /// Others, as they are written.
-    pub(super) others: Vec<String>,
-}
-
-/// What zero is raised to: a fetch, a build, the start of a pod take about so long where they take anything.
-const SOMETHING: Span = Span::from_secs(1);
-
-/// Every assumed constant that times may depend on, twice and half as large. Memory delays nothing.
-#[must_use]
-pub(super) fn vary(assumptions: &[Assumption]) -> Vec<Vary> {
-    let vary = |assumption: &Assumption| {
-        let value = &assumption.value;
-        let others = match (value.parse::<Span>(), value.parse::<f64>()) {
-            (Ok(Span::ZERO), _) => vec![SOMETHING.to_string()],
-            (Ok(span), _) => vec![span.scaled(2, 1).to_string(), span.scaled(1, 2).to_string()],
-            (_, Ok(number)) if number > 1.0 && number.fract() == 0.0 => {
-                vec![(number * 2.0).to_string(), (number / 2.0).ceil().to_string()]
-            }
-            (_, Ok(number)) if number > 0.0 => vec![(number * 2.0).to_string(), (number / 2.0).to_string()],
-            _ => return None,
-        };
-        Some(Vary { id: assumption.id.clone(), value: value.clone(), others })
-    };
-    let assumed = |assumption: &&Assumption| {
-        assumption.kind == AssumptionKind::Assumed && !assumption.id.starts_with("model.memory")
-    };
-    assumptions.iter().filter(assumed).filter_map(vary).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,36 +99,5 @@ mod tests {
         }
         let none = Limit { resource: "none".into(), place: String::new(), share: 0.1, evidence: String::new() };
         assert_eq!(limit(&scenario, &none), None);
-    }
-
-    #[test]
-    fn constants_that_nobody_measured_are_varied_and_others_are_not() {
-        let assumption = |id: &str, value: &str, kind| Assumption {
-            id: id.to_owned(),
-            value: value.to_owned(),
-            unit: String::new(),
-            source: String::new(),
-            kind,
-        };
-        let all = [
-            assumption("model.hub.write", "1ms", AssumptionKind::Assumed),
-            assumption("run.flux.fetch", "0s", AssumptionKind::Assumed),
-            assumption("model.manager.cores", "1", AssumptionKind::Assumed),
-            assumption("run.flux.concurrency", "5", AssumptionKind::Assumed),
-            assumption("model.hub.read", "500us", AssumptionKind::Measured),
-            assumption("model.memory.worker", "8Ki", AssumptionKind::Assumed),
-            assumption("model.lag", "exponential, mean 3s", AssumptionKind::Assumed),
-        ];
-        let found: Vec<_> = vary(&all).into_iter().map(|vary| (vary.id, vary.others.join(" "))).collect();
-        let found: Vec<_> = found.iter().map(|(id, others)| (id.as_str(), others.as_str())).collect();
-        assert_eq!(
-            found,
-            [
-                ("model.hub.write", "2ms 500us"),
-                ("run.flux.fetch", "1s"),
-                ("model.manager.cores", "2 0.5"),
-                ("run.flux.concurrency", "10 3"),
-            ]
-        );
     }
 }
