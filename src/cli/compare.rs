@@ -1,6 +1,6 @@
 //! `compare RESULT RESULT...`: who is better. `compare SCENARIO`: the same after running what its matrix asks for.
 
-mod matrix;
+pub(super) mod matrix;
 
 use super::run::ClockArg;
 use super::{Failure, output};

@@ -22,6 +22,7 @@ mod role;
 mod run;
 mod schema;
 mod serve;
+mod sweep;
 mod tether;
 mod twin;
 mod version;
@@ -81,6 +82,8 @@ enum Command {
     Schema,
     /// Serve many Kubernetes API servers from this process until SIGTERM
     Serve(serve::Args),
+    /// Run a matrix on many machines: a Job for Kubernetes, one of its pods, what they come to
+    Sweep(Box<sweep::Args>),
     /// Become another program that ends with the process that asked for it
     #[command(hide = true)]
     Tether(tether::Args),
@@ -112,6 +115,7 @@ impl Command {
             Self::Role(args) => role::run(&args),
             Self::Schema => schema::run(),
             Self::Serve(args) => serve::run(&args),
+            Self::Sweep(args) => sweep::run(&args),
             Self::Tether(args) => tether::run(&args),
             Self::Twin(args) => twin::run(&args),
             Self::Version(args) => version::run(&args),

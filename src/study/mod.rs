@@ -6,4 +6,5 @@ pub mod matrix;
 pub mod plan;
 pub mod predict;
 pub mod sensitivity;
+pub mod sweep;
 pub mod twin;

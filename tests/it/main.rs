@@ -23,5 +23,6 @@ mod run;
 mod serve;
 mod sharding;
 mod shifts;
+mod sweep;
 mod topologies;
 mod walls;
