@@ -129,7 +129,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut plan = plan::plan(&source, &question, threads, &play, &tell).map_err(failed)?;
     if args.check {
         let fits = |scenario: &Scenario, world: &World| world.apps() <= REACH && live::fits(scenario, world).is_ok();
-        let checked = plan::check(&source, &question, plan.knee, (&play, &played_live), fits, &tell);
+        let checked = plan::check(&source, &question, &plan, (&play, &played_live), fits, &tell);
         plan.check = checked.map_err(failed)?;
         if plan.check.is_none() {
             tell("nothing to check: no size that holds fits this machine");

@@ -6,6 +6,7 @@
 //! ```text
 //! axis    what is made larger, as overrides        search  which sizes to try, and where it ends
 //! slo     what must hold, and how far from it      lift    what widens a limit or varies a constant
+//! stops   what stops it, and what comes next       answer  what is said, as it is printed
 //! check   a size played with real processes
 //! words   the answer in five sentences and tables
 //! ```
@@ -16,13 +17,16 @@
 //! What is used up is not always what stops it: workers that wait for an API server are busy too. So everything that was
 //! used for the most part is widened in turn, and the limit is what made the times shorter.
 
+mod answer;
 mod axis;
 mod check;
 mod lift;
 mod search;
 mod slo;
+mod stops;
 mod words;
 
+pub use answer::{Found, Knee, Next, Plan, Probe, Sensitive, Size, Takes, Tried};
 pub use axis::{Axis, Unfit, Upto};
 pub use check::{Check, Confirmation};
 pub use slo::{BadSlo, Held, Slo};
@@ -36,9 +40,7 @@ use crate::record::{AssumptionKind, ProcessRecord, RunRecord};
 use crate::scenario::{self, Errors, Scenario, TopologyKind};
 use crate::topology::{self, Layout};
 use crate::units::{Span, Time};
-use lift::Lift;
 use search::{Bracket, Search};
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A scenario as it is written.
@@ -120,165 +122,6 @@ pub enum NotPlayed {
     Interrupted,
 }
 
-/// A trial.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Probe {
-    /// Of what the plan makes larger.
-    pub size: u64,
-    /// Overrides beside those of the size.
-    pub with: Vec<String>,
-    /// Clusters.
-    pub clusters: u64,
-    /// Apps of the install.
-    pub apps: u64,
-    /// Whether everything held.
-    pub holds: bool,
-    /// What must hold, and what it came to.
-    pub slos: Vec<Held>,
-    /// The run neither got stuck nor grew a backlog.
-    pub ended: bool,
-    /// What was used, most first.
-    pub used: Vec<Limit>,
-    /// What it took.
-    pub takes: Takes,
-}
-
-/// What the control plane takes while the changes are made, all modelled.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Takes {
-    /// Managers.
-    pub managers: u64,
-    /// Cores busy on average, all hubs.
-    pub hub_cores: f64,
-    /// Memory of all hubs' API servers, bytes.
-    pub hub_memory_bytes: u64,
-    /// Cores busy on average, the busiest process of managers.
-    pub manager_cores: f64,
-    /// Memory of the largest process of managers, bytes.
-    pub manager_memory_bytes: u64,
-    /// Objects in its caches.
-    pub manager_objects: u64,
-    /// Memory of everything on hubs as the real programs took it at rest, bytes.
-    pub real_memory_bytes: u64,
-}
-
-/// A limit that was found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Found {
-    /// What was used up, with evidence.
-    pub limit: Limit,
-    /// In words.
-    pub named: String,
-    /// What was changed to make sure; null where a scenario has no such number.
-    pub lifted: Option<String>,
-    /// At this size.
-    pub at: u64,
-    /// So much of what is allowed was used before and after: the limits that were tried, the best first.
-    pub tried: Vec<Tried>,
-}
-
-/// What widening something brought.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Tried {
-    /// What.
-    pub named: String,
-    /// The override in words.
-    pub lifted: String,
-    /// The share of what is allowed that was used before.
-    pub before: f64,
-    /// And with it; null is more than could be seen.
-    pub after: Option<f64>,
-    #[serde(skip)]
-    sets: Vec<String>,
-    #[serde(skip)]
-    limit: Limit,
-}
-
-/// Where it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Knee {
-    /// The last size that holds; null when none does.
-    pub holds: Option<u64>,
-    /// The first that does not; null when all do.
-    pub breaks: Option<u64>,
-}
-
-/// The next limit.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Next {
-    /// Where it ends with the first limit out of the way.
-    pub knee: Knee,
-    /// What is used most then, and its name in words.
-    pub used: Option<(String, Limit)>,
-}
-
-/// What a topology takes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Size {
-    /// `single`, `sharded`, `cells`, `hub-and-spoke`.
-    pub topology: &'static str,
-    /// Managers or cells.
-    pub shards: u32,
-    /// Where it ends.
-    pub knee: Knee,
-    /// What is used most where it ends.
-    pub most_used: Option<Limit>,
-    /// What it takes at the last size that holds.
-    pub takes: Option<Takes>,
-}
-
-/// What a constant does to the answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Sensitive {
-    /// Its path in the scenario.
-    pub id: String,
-    /// Its value.
-    pub value: String,
-    /// Another value.
-    pub other: String,
-    /// How much of what is allowed is used then, over how much was; null is more than could be seen.
-    pub ratio: Option<f64>,
-}
-
-/// The answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Plan {
-    /// Name of the scenario.
-    pub scenario: String,
-    /// What was made larger.
-    pub axis: Axis,
-    /// How far at most.
-    pub max: u64,
-    /// What must hold.
-    pub slo: Vec<String>,
-    /// The answer in five sentences.
-    pub sentences: Vec<String>,
-    /// Where it ends.
-    pub knee: Knee,
-    /// The size as the scenario is written.
-    pub written: Option<u64>,
-    /// The knee over that size; null when unknown.
-    pub headroom: Option<f64>,
-    /// What stops it; null when nothing did.
-    pub limit: Option<Found>,
-    /// What would stop it next.
-    pub next: Option<Next>,
-    /// Sizes that hold although a smaller one does not: the search rests on there being none.
-    pub exceptions: Vec<u64>,
-    /// All trials by size.
-    pub probes: Vec<Probe>,
-    /// Topologies and how far they go.
-    pub sizing: Vec<Size>,
-    /// What constants that nobody measured do to the times, if it was asked; largest effect first.
-    pub sensitivity: Vec<Sensitive>,
-    /// The size at which constants were varied.
-    pub varied_at: Option<u64>,
-    /// Constants that the answer rests on, and how many of them nobody measured.
-    pub constants: [u64; 2],
-    /// What real processes say of it, if they were asked.
-    pub check: Option<Check>,
-}
-
 /// Who plays scenarios: on so many threads, from any thread.
 pub type Play<'a> = dyn Fn(&Scenario, &World, usize) -> Result<Played, NotPlayed> + Sync + 'a;
 
@@ -292,15 +135,6 @@ pub struct Planner<'a> {
     play: &'a Play<'a>,
     tell: &'a (dyn Fn(&str) + Sync),
 }
-
-/// Something is used for the most part from here on.
-const MOSTLY: f64 = 0.5;
-/// So many things are widened in turn.
-const SUSPECTS: usize = 4;
-/// What is widened is the limit if times get shorter by so much.
-const HELPS: f64 = 0.95;
-/// The search for what comes behind the limit is not as fine.
-const COARSE: f64 = 0.2;
 
 /// Makes a plan.
 ///
@@ -317,26 +151,30 @@ pub fn plan(
 }
 
 /// Asks real processes about a plan: `live` plays the largest size that `fits` this machine, from where the plan ends
-/// downwards. `None` if nothing held, or nothing fits.
+/// downwards; the simulation is taken from the plan where it has that size. `None` if nothing held, or nothing fits.
 ///
 /// # Errors
 /// When it cannot be played, or the user stops it.
 pub fn check(
     source: &Source,
     question: &Question,
-    knee: Knee,
+    plan: &Plan,
     (play, live): (&Play<'_>, &Play<'_>),
     fits: impl Fn(&Scenario, &World) -> bool,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<Check>, PlanError> {
     let planner = Planner::new(source, question, 1, play, tell)?;
-    let Some(holds) = knee.holds else { return Ok(None) };
+    let Some(holds) = plan.knee.holds else { return Ok(None) };
     for size in planner.checkable(holds) {
         let scenario = planner.scenario(size, &[])?;
         if fits(&scenario, &World::generate(&scenario)) {
             let tell_live = |line: &str| tell(&format!("live: {line}"));
             let live = Planner::new(source, question, 1, live, &tell_live)?;
-            return planner.check(&live, size).map(Some);
+            let simulated = match plan.probes.iter().find(|probe| probe.size == size && probe.with.is_empty()) {
+                Some(probe) => probe.slos.clone(),
+                None => planner.probe(size, &[], 1)?.0.slos,
+            };
+            return live.check(&simulated, size).map(Some);
         }
     }
     Ok(None)
@@ -503,78 +341,6 @@ impl Planner<'_> {
         Ok((probe, played.record))
     }
 
-    /// A size at which widening something tells as much as at the end, and costs less: times grow in proportion from there.
-    fn representative<'p>(&self, knee: &Knee, probes: &'p Probes) -> Option<&'p Probe> {
-        let score = |probe: &Probe| slo::trial(&probe.slos, probe.ended).score;
-        let last = &probes.get(&knee.holds?)?.0;
-        let most = score(last)?;
-        let tells = |probe: &&Probe| {
-            let share = score(probe).unwrap_or(0.0) / most;
-            let expected = probe.size as f64 / last.size as f64;
-            probe.holds && expected >= 0.1 && (0.7..1.4).contains(&(share / expected))
-        };
-        let falls = self.question.upto.axis.falls();
-        probes.values().map(|(probe, _)| probe).filter(|_| !falls).find(tells).or(Some(last))
-    }
-
-    /// What stops it: everything that was used for the most part where it broke is widened in turn.
-    fn limit(&self, knee: &Knee, probes: &Probes) -> Result<Option<Found>, PlanError> {
-        let (Some(breaks), Some(at)) = (knee.breaks, self.representative(knee, probes)) else { return Ok(None) };
-        let Some((broke, _)) = probes.get(&breaks) else { return Ok(None) };
-        let memory = broke.slos.iter().find(|held| !held.holds && !is_time(&held.name));
-        let Some(most) = broke.used.first() else { return Ok(None) };
-        if let Some(memory) = memory.filter(|_| broke.slos.iter().all(|held| held.holds || !is_time(&held.name))) {
-            return Ok(Some(held_back(memory, breaks)));
-        }
-        let mut suspects: Vec<(&Limit, Lift)> = Vec::new();
-        for limit in broke.used.iter().filter(|limit| limit.share >= MOSTLY) {
-            let lift = lift::limit(&self.base, limit);
-            if let Some(lift) = lift.filter(|lift| suspects.iter().all(|(_, known)| known != lift)) {
-                suspects.push((limit, lift));
-            }
-        }
-        suspects.truncate(SUSPECTS);
-        let wanted: Vec<_> = suspects.iter().map(|(_, lift)| (at.size, lift.sets.clone())).collect();
-        let before = slo::trial(&at.slos, at.ended).score.unwrap_or(1.0);
-        let tried = suspects.iter().zip(self.probes(&wanted)?).map(|((limit, lift), (probe, _))| Tried {
-            named: lift::named(&self.base, limit),
-            lifted: lift.words.clone(),
-            before,
-            after: slo::trial(&probe.slos, probe.ended).score,
-            sets: lift.sets.clone(),
-            limit: (*limit).clone(),
-        });
-        let mut tried: Vec<Tried> = tried.collect();
-        tried.sort_by(|a, b| a.after.unwrap_or(f64::MAX).total_cmp(&b.after.unwrap_or(f64::MAX)));
-        let best = tried.first().filter(|tried| tried.after.is_some_and(|after| after < HELPS * before));
-        let limit = best.map_or_else(|| most.clone(), |best| best.limit.clone());
-        let named = lift::named(&self.base, &limit);
-        Ok(Some(Found { named, limit, lifted: best.map(|best| best.lifted.clone()), at: at.size, tried }))
-    }
-
-    /// Where it would end with the limit out of the way.
-    fn next(&self, found: &Found, knee: &Knee) -> Result<Option<Next>, PlanError> {
-        let (Some(_), Some(best), Some(holds)) = (&found.lifted, found.tried.first(), knee.holds) else {
-            return Ok(None);
-        };
-        let falls = self.question.upto.axis.falls();
-        let place = self.size(holds);
-        if place >= self.question.upto.max {
-            return Ok(None);
-        }
-        // It held without the help. What the help brings where it was tried says where to look.
-        let grown = holds as f64 / found.at as f64;
-        let score = best.after.map(|after| after * grown).filter(|score| *score < 1.0 && !falls);
-        let known = search::Trial { holds: true, score };
-        let hint = best.after.filter(|_| !falls).map(|after| holds as f64 * best.before / after);
-        let search = Search::new(place, self.question.upto.max, COARSE, place).unchecked(hint);
-        let (search, probes) = self.search(&best.sets, search, Some((place, known)))?;
-        let knee = self.knee(&search);
-        let end = knee.breaks.or(knee.holds).and_then(|size| probes.get(&size));
-        let used = end.and_then(|(probe, _)| probe.used.first().cloned());
-        Ok(Some(Next { knee, used: used.map(|limit| (lift::named(&self.base, &limit), limit)) }))
-    }
-
     fn sensitivity(&self, knee: &Knee, probes: &Probes) -> Result<(Option<u64>, Vec<Sensitive>), PlanError> {
         let at = self.representative(knee, probes).filter(|_| self.question.sensitivity);
         let Some((at, (_, record))) = at.and_then(|at| Some((at, probes.get(&at.size)?))) else {
@@ -642,20 +408,6 @@ fn constants(probes: &Probes) -> [u64; 2] {
     let all = &record.assumptions;
     let assumed = all.iter().filter(|assumption| assumption.kind == AssumptionKind::Assumed);
     [all.len() as u64, assumed.count() as u64]
-}
-
-fn is_time(name: &str) -> bool {
-    !name.contains('.') || name.starts_with("end_to_end")
-}
-
-/// The user's own limit stops it, before any time does.
-fn held_back(held: &Held, at: u64) -> Found {
-    let named = format!("the limit of {}", held.name);
-    let share = held.value.map_or(1.0, |value| value / held.most);
-    let evidence = format!("{:.0}% of what is allowed would be needed, and all times hold", share * 100.0);
-    let (place, resource) = held.name.split_once('.').unwrap_or(("", &held.name));
-    let limit = Limit { resource: resource.to_owned(), place: place.to_owned(), share: share.min(1.0), evidence };
-    Found { limit, named, lifted: None, at, tried: Vec::new() }
 }
 
 fn takes(scenario: &Scenario, world: &World, record: &RunRecord) -> Takes {

@@ -50,19 +50,18 @@ impl Planner<'_> {
         std::iter::successors(Some(holds), |size| Some(size / 2)).take_while(|size| *size >= self.min.max(1)).collect()
     }
 
-    /// Plays a size both ways. `busy` is what live processes left of the machine.
-    pub(super) fn check(&self, live: &Self, size: u64) -> Result<Check, PlanError> {
-        let (simulated, _) = self.probe(size, &[], self.threads)?;
-        let (real, record) = live.probe(size, &[], self.threads)?;
+    /// Plays a size, and compares with what came out `simulated`.
+    pub(super) fn check(&self, simulated: &[Held], size: u64) -> Result<Check, PlanError> {
+        let (real, record) = self.probe(size, &[], self.threads)?;
         let busy_share = record.host.busy_share;
         let Probe { size, clusters, apps, .. } = real;
-        let verdict = judge(&simulated.slos, &real.slos, busy_share);
+        let verdict = judge(simulated, &real.slos, busy_share);
         Ok(Check {
             size,
             clusters,
             apps,
             verdict,
-            simulated: simulated.slos,
+            simulated: simulated.to_vec(),
             live: real.slos,
             backend: record.backend,
             busy_share,
