@@ -1,7 +1,7 @@
 //! The harness's part of a simulation: the timeline is played as an open-loop generator.
 //!
 //! A change is intended at its time and arrives at its API server one network later. One that finds nothing to meddle
-//! with yet tries again, as the live driver does.
+//! with yet tries again, and the changes of one app are written one after the other, as the live driver does it.
 
 use super::event::{Event, Stage};
 use super::parts;
@@ -16,11 +16,43 @@ use crate::model::prices::Call;
 use crate::reconcile::Slot;
 use crate::scenario::Mode;
 use crate::units::{Span, Time};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Tries of one write, and the pause before the next: those of the live driver.
 const TRIES: u8 = 5;
 const PAUSE: Span = Span::from_millis(100);
+
+/// Apps that a change is being written for, and the changes that wait until it is: two writes on their way at once could
+/// overtake each other, and what was asked for last would not be what is there in the end.
+#[derive(Debug, Default)]
+pub(super) struct Turns(BTreeMap<u32, VecDeque<u32>>);
+
+impl Turns {
+    /// Whether a change is written now; else it is given out by [`Turns::next`] when its turn comes.
+    fn take(&mut self, app: u32, change: u32) -> bool {
+        match self.0.entry(app) {
+            Entry::Vacant(free) => {
+                free.insert(VecDeque::new());
+                true
+            }
+            Entry::Occupied(line) => {
+                line.into_mut().push_back(change);
+                false
+            }
+        }
+    }
+
+    /// A change of this app is written: the next one, if any waits.
+    fn next(&mut self, app: u32) -> Option<u32> {
+        let next = self.0.get_mut(&app)?.pop_front();
+        if next.is_none() {
+            self.0.remove(&app);
+        }
+        next
+    }
+}
 
 impl Simulation<'_> {
     pub(super) fn schedule_change(&mut self) {
@@ -46,8 +78,9 @@ impl Simulation<'_> {
             self.writing += 1;
             let stage = self.first_stage(change);
             if self.home() == Target::Leaf && parts::verb(change.kind).is_some() {
+                // What the hub stored reaches the leaf in that order.
                 self.assign(change, index, stage);
-            } else {
+            } else if self.home() == Target::Leaf || self.turns.take(app.0, index) {
                 let at = self.hardware.travel(Site::Hub, Direction::There, sent, 0);
                 self.queue.push(at, Event::Write { index, stage, tries: 1 });
             }
@@ -107,8 +140,17 @@ impl Simulation<'_> {
         self.queue.push(self.now + PAUSE.scaled(u64::from(tries), 1), Event::Write { index, stage, tries });
     }
 
-    fn give_up(&mut self, index: u32, why: String) {
+    /// The last call of a change was answered: the next change of its app leaves when that is known.
+    fn is_written(&mut self, index: u32) {
         self.writing -= 1;
+        let app = self.local(self.change_of(index).app);
+        if let Some(next) = self.turns.next(app) {
+            self.and_then(next, self.first_stage(self.change_of(next)), 1);
+        }
+    }
+
+    fn give_up(&mut self, index: u32, why: String) {
+        self.is_written(index);
         self.ledger.abandon(change_id(index as usize));
         self.sums.refuse(self.part.number, why);
     }
@@ -148,7 +190,7 @@ impl Simulation<'_> {
         match slot {
             Slot::Workload => self.and_then(index, Stage::Remove(Slot::Source), 1),
             Slot::Source => {
-                self.writing -= 1;
+                self.is_written(index);
                 self.stored_as(index, 0);
             }
         }
@@ -186,7 +228,7 @@ impl Simulation<'_> {
         if change.kind == ChangeKind::Decommission && self.by_hand(change) {
             return self.and_then(index, Stage::Remove(Slot::Workload), 1);
         }
-        self.writing -= 1;
+        self.is_written(index);
         let of_spec = change.kind != ChangeKind::Decommission;
         self.stored_as(index, if of_spec { generation } else { 0 });
     }
@@ -213,13 +255,57 @@ impl Simulation<'_> {
         });
         match (code, tries < TRIES) {
             (200, _) => {
-                self.writing -= 1;
+                self.is_written(index);
                 self.stored_as(index, 0);
                 self.leaves[leaf as usize].turn(self.ground, self.now, &mut self.out);
                 self.leaf_told(leaf);
             }
             (_, true) => self.again(index, Stage::Main, tries),
             (_, false) => self.give_up(index, format!("drift of app {}: 404", world.app_name(change.app))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::virtual_time::{Ending, Options, run};
+    use crate::fleet::World;
+    use crate::scenario;
+    use std::ops::ControlFlow;
+
+    #[test]
+    fn changes_of_one_app_take_turns_and_those_of_others_do_not_wait() {
+        let mut turns = Turns::default();
+        assert_eq!(
+            [turns.take(7, 0), turns.take(7, 1), turns.take(8, 2), turns.take(7, 3)],
+            [true, false, true, false]
+        );
+        assert_eq!([turns.next(7), turns.next(8), turns.next(7), turns.next(7)], [Some(1), None, Some(3), None]);
+        assert!(turns.take(7, 4), "nothing is written any more");
+    }
+
+    /// Upgrades there and back, many of them within the time of one write that may take 1 to 80 ms.
+    #[test]
+    fn what_was_asked_for_last_is_what_is_there_in_the_end() {
+        for seed in 0..20 {
+            let text = format!(
+                "apiVersion: flamboyance.dev/v1alpha1\nkind: Scenario\nmetadata: {{ name: turns }}\nspec:\n  \
+                 fleet: {{ clusters: 1 }}\n  addons:\n    - {{ name: a, source: {{ git: {{ url: 'https://git.example.org/a.git', \
+                 path: ./x }} }}, versions: ['1.0.0', '1.1.0', '1.2.0'] }}\n  topology: {{ kind: single }}\n  \
+                 model: {{ network: {{ latency: {{ uniform: {{ min: 1ms, max: 80ms }} }} }} }}\n  timeline:\n    \
+                 - {{ change: {{ install: {{}} }} }}\n    - {{ at: 5s, change: {{ churn: {{ rate: 40/s, duration: 1s }} }} }}\n  \
+                 run: {{ seed: {seed}, timeout: 2h }}\n"
+            );
+            let scenario = scenario::parse(&text, "turns", &[]).unwrap_or_else(|e| panic!("{e:?}"));
+            let world = World::generate(&scenario);
+            let options = Options { state: true, ..Options::default() };
+            let outcome = run(&scenario, &world, options, &mut |_, _| ControlFlow::Continue(()));
+            assert_eq!(outcome.ending, Ending::Settled, "seed {seed}");
+            let last = world.changes().last().unwrap();
+            let asked = world.application(last.app, last.target, "");
+            let there = &outcome.state.unwrap()["hub"][0];
+            assert_eq!(there["spec"]["source"], asked["spec"]["source"], "seed {seed}");
         }
     }
 }

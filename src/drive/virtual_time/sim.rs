@@ -1,5 +1,6 @@
 //! The simulation of one part after another: its hub, its managers, its leaves, and the queue of what happens next.
 
+use super::changes::Turns;
 use super::course::Courses;
 use super::crew::Crew;
 use super::ends::Ends;
@@ -77,8 +78,9 @@ pub(super) struct Simulation<'a> {
     pub(super) hub_objects: (u64, u64),
     /// The next change of the timeline.
     pub(super) next_change: usize,
-    /// Writes that are on their way.
+    /// Changes whose writes are not over, and whose turn it is among those of one app.
     pub(super) writing: u64,
+    pub(super) turns: Turns,
     /// Watch events about Applications that are on their way.
     pub(super) on_the_way: u64,
     pub(super) folds: Folds,
@@ -176,6 +178,7 @@ impl<'a> Simulation<'a> {
             hub_objects: (0, 0),
             next_change: 0,
             writing: 0,
+            turns: Turns::default(),
             on_the_way: 0,
             ends: Ends::new(scenario, Offset::default()),
             sums: Sums::new(parts.rows()),
@@ -241,7 +244,7 @@ impl<'a> Simulation<'a> {
         let managers = (0..self.parts.managers()).map(|n| Manager::new(scenario, first + n, row + n));
         self.managers.extend(managers);
         self.hub_objects = (0, 0);
-        (self.next_change, self.writing) = (0, 0);
+        (self.next_change, self.writing, self.turns) = (0, 0, Turns::default());
         self.ends = Ends::new(scenario, self.clock);
         let all = world.changes();
         let of = |n: &u32| Some(all[*n as usize]).filter(|change| change.kind == fleet::ChangeKind::Install);

@@ -309,10 +309,11 @@ fn rests(text: &str, outcome: &Outcome) -> Result<(), TestCaseError> {
 }
 
 /// Seeds that once found something, by what they found.
-const ONCE: [(u64, &str); 3] = [
+const ONCE: [(u64, &str); 4] = [
     (1_146, "a choice by hand amid another change was told before it was followed: two managers owned a cluster"),
     (1_958, "what a manager that was killed had sent arrived without its content, and a HelmRelease was lost"),
     (3_157, "a run ended before the manager that was started again had its clusters back"),
+    (3_641, "two writes of one app overtook each other on their way: the change that was intended last never ended"),
 ];
 
 /// An object of a chart is deleted while Helm waits for it: the install times out, and without retries Flux gives up for
