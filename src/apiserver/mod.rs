@@ -10,6 +10,7 @@ pub mod bootstrap;
 mod cel;
 pub mod clusters;
 pub mod defaults;
+mod duration;
 pub mod endpoint;
 pub mod failure;
 mod fleet;

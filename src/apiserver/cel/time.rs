@@ -7,33 +7,7 @@ const SECOND: i64 = 1_000_000_000;
 
 /// A duration as Go writes it, in nanoseconds.
 pub(super) fn duration(text: &str) -> Result<i64, Stop> {
-    let bad = || Stop::Error(format!("time: invalid duration {text:?}"));
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Ok(0);
-    }
-    let mut total = 0.0;
-    if rest.is_empty() {
-        return Err(bad());
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|one: char| !one.is_ascii_digit() && one != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
-        rest = &rest[digits..];
-        let units =
-            [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 6e10), ("h", 3.6e12)];
-        let (unit, worth) = units.iter().find(|(unit, _)| rest.starts_with(unit)).ok_or_else(bad)?;
-        rest = &rest[unit.len()..];
-        total += number * worth;
-    }
-    if total > 9.2e18 {
-        return Err(bad());
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "checked against the largest duration")]
-    Ok((sign * total).round() as i64)
+    crate::apiserver::duration::parse(text).map_err(Stop::Error)
 }
 
 /// A duration as CEL prints it: seconds.

@@ -4,6 +4,7 @@
 //! without RBAC there is not. What the hooks are told and what their answers mean is decided in `admission`.
 
 use super::authorize;
+use super::limit::Limit;
 use super::route::Target;
 use super::server::Call;
 use super::webhook::{Post, post_all};
@@ -169,7 +170,9 @@ impl Guarding<'_> {
             }
         };
         let (authorities, timeout_secs) = (hook.authorities.clone(), hook.timeout_secs);
-        Ok(Post { url, to, authorities, timeout_secs, body: question.body.clone() })
+        // The call itself has a limit, too.
+        let left = self.call.limit.map(Limit::left);
+        Ok(Post { url, to, authorities, timeout_secs, left, body: question.body.clone() })
     }
 
     /// Where a service is to be found: at one of its endpoints, for a cluster address leads nowhere here.

@@ -20,6 +20,7 @@ mod guard;
 mod health;
 mod identity;
 mod json;
+mod limit;
 mod objects;
 mod options;
 mod path;

@@ -7,6 +7,7 @@ use super::body::AnswerBody;
 use super::call::{Conn, Received};
 use super::counters::Counters;
 use super::identity::{self, Identity, Known};
+use super::limit::Limit;
 use super::query::{self, Query};
 use super::reply::Reply;
 use super::route::{Route, route};
@@ -49,6 +50,8 @@ pub(crate) struct Call<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) body: &'a Received,
     pub(crate) counters: &'a Arc<Counters>,
+    /// When it must be answered; a watch need not be.
+    pub(crate) limit: Option<Limit>,
     /// The cluster's path prefix if the client used it, for redirects.
     pub(crate) prefix: &'a str,
 }
@@ -112,12 +115,16 @@ impl Server {
         let Some(site) = cluster.and_then(|cluster| self.sites.get(cluster as usize)) else {
             return reply.no_page();
         };
+        let route = route(inner);
+        let limit = match Limit::of(&parts.method, query, &route) {
+            Ok(limit) => limit,
+            Err(failure) => return reply.failure(&failure),
+        };
         let mut identity = match identity::identify(&parts.headers, conn.client.as_ref(), site, &self.known) {
             Ok(identity) => identity,
             Err(failure) => return reply.failure(&failure),
         };
         let prefix = &path[..path.len() - inner.len()];
-        let route = route(inner);
         if let Some(wanted) = identity::wanted(&parts.headers).filter(|_| !identity.is_anonymous()) {
             match wanted.and_then(|wanted| authorize::impersonate(&identity, &wanted, site).map(|()| wanted)) {
                 Ok(wanted) => identity = Arc::new(wanted),
@@ -125,18 +132,12 @@ impl Server {
             }
         }
         let (counters, identity) = (&self.counters, &*identity);
-        let call = Call { site, conn, parts, query, reply, identity, body, counters, prefix };
+        let call = Call { site, conn, parts, query, reply, identity, body, counters, limit, prefix };
         if let Err(failure) = authorize::call(&call, route, inner) {
             return reply.failure(&failure);
         }
-        if let Some(Err(span)) = query.text("timeout").map(str::parse::<crate::units::Span>) {
-            let _ = span;
-            let text = query.text("timeout").unwrap_or_default();
-            return reply.failure(&Failure::bad_request(format!(
-                "invalid timeout specified in the request URL - time: invalid duration {text:?}"
-            )));
-        }
-        call.dispatch(route)
+        let answer = call.dispatch(route);
+        limit.and_then(|limit| limit.late(&reply)).unwrap_or(answer)
     }
 }
 

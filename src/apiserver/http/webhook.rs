@@ -4,6 +4,7 @@
 //! Go's HTTP client. All calls of one batch are under way at once. There is no pool: a hook is asked seldom enough that
 //! a handshake (1 ms on loopback) does not count.
 
+use crate::units::Span;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode, Uri};
@@ -40,6 +41,8 @@ pub(super) struct Post {
     /// PEM of who may sign the hook's certificate.
     pub(super) authorities: Vec<u8>,
     pub(super) timeout_secs: u64,
+    /// What the call that it is about has left.
+    pub(super) left: Option<Span>,
     pub(super) body: Vec<u8>,
 }
 
@@ -87,7 +90,8 @@ impl Post {
         let shown = format!("{}{joint}timeout={}s", self.url, self.timeout_secs);
         let posted = |why: String| failed(format!("Post {shown:?}: {why}"));
         let uri: Uri = shown.parse().map_err(|error| failed(format!("Unparsable URL: {error}")))?;
-        let limit = Duration::from_secs(self.timeout_secs);
+        let own = Duration::from_secs(self.timeout_secs);
+        let limit = self.left.map_or(own, |left| own.min(left.to_std()));
         let back = match tokio::time::timeout(limit, self.exchange(&uri)).await {
             Ok(answer) => answer.map_err(posted)?,
             Err(_) => return Err(posted("context deadline exceeded".to_owned())),
