@@ -396,4 +396,6 @@ fn middle<'a>(values: impl Iterator<Item = &'a Value> + Clone) -> Value {
 }
 
 #[cfg(test)]
+mod honesty;
+#[cfg(test)]
 mod tests;

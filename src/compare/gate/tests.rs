@@ -27,7 +27,7 @@ fn gate(metrics: usize, share: f64, against: Against) -> Gate {
     Gate::new(budgets, EFFORT, against, Vec::new(), Seed::new(1)).unwrap()
 }
 
-fn noisy(pair: (f64, f64)) -> Metric {
+pub(super) fn noisy(pair: (f64, f64)) -> Metric {
     metric("s", Better::Lower, Class::Noisy, pair)
 }
 
