@@ -163,12 +163,6 @@ impl Kind {
     }
 }
 
-/// The images of a configuration.
-#[must_use]
-pub fn images(config: &Value) -> std::collections::BTreeSet<String> {
-    plan::images(config)
-}
-
 fn kubeconfig_of(name: &str, folder: &Path) -> PathBuf {
     folder.join(format!("{name}.kubeconfig"))
 }

@@ -48,7 +48,8 @@ impl Shape {
 }
 
 /// The images that a configuration names.
-pub(super) fn images(config: &Value) -> BTreeSet<String> {
+#[must_use]
+pub fn images(config: &Value) -> BTreeSet<String> {
     let nodes = config["nodes"].as_array().into_iter().flatten();
     nodes.filter_map(|node| node["image"].as_str()).map(str::to_owned).collect()
 }

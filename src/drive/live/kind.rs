@@ -4,9 +4,10 @@
 //! way, what was begun is deleted again; what a killed harness leaves is found by its name ([`destroy`]).
 
 use super::net::AccessError;
+use super::run::interrupted;
 use super::settings::{Contact, Guest, Guests};
-use crate::backend::kind::plan::{Shape, name};
-use crate::backend::kind::{Kind, KindError, NoKind, images};
+use crate::backend::kind::plan::{Shape, images, name};
+use crate::backend::kind::{Kind, KindError, NoKind};
 use crate::fleet::World;
 use crate::scenario::{Home, Scenario};
 use crate::topology::Layout;
@@ -188,15 +189,4 @@ fn complaints(all: impl Iterator<Item = impl Future<Output = Result<(), KindErro
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// Waits for Ctrl-C or SIGTERM; forever where the system lets nobody listen.
-async fn interrupted() {
-    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }

@@ -260,16 +260,20 @@ fn read_state(folder: &Path, servers: impl Iterator<Item = String>) -> serde_jso
 }
 
 async fn interruptions(events: Events) {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(_) => return,
+    interrupted().await;
+    events.send(Event::Interrupted);
+}
+
+/// Waits for Ctrl-C or SIGTERM; forever where the system lets nobody listen.
+pub(super) async fn interrupted() {
+    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        return std::future::pending().await;
     };
     tokio::select! {
         // Without a handler the default action ends us, and the children with us.
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
-    events.send(Event::Interrupted);
 }
 
 /// The state of the loop.
